@@ -1,0 +1,1 @@
+"""Implementations of the ports; only `runtime.bootstrap` names them."""

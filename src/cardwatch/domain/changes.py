@@ -1,0 +1,143 @@
+"""What a service wants written, as data. A store applies a list of changes as one: all of them or none.
+
+Each change states the condition under which it holds (absent, an expected status, an expected version). This is
+what keeps decisions exact under duplicates, races and crashes, and it fits a SQL transaction as well as DynamoDB's
+TransactWriteItems. Versions start at 1; a written row carries the version it shall have from then on.
+"""
+
+from typing import TypeAlias
+
+import msgspec
+
+from cardwatch.domain.account import Account
+from cardwatch.domain.challenge import Challenge
+from cardwatch.domain.decision import Decision
+from cardwatch.domain.label import Label, LabelSource
+from cardwatch.domain.message import Message
+from cardwatch.domain.transaction import Status, Transaction
+
+
+class AddTransaction(msgspec.Struct, frozen=True):
+    """Record a payment as pending. Holds if its id is not taken."""
+
+    transaction: Transaction
+
+
+class DecideTransaction(msgspec.Struct, frozen=True):
+    """Give a payment its one decision and the status that follows. Holds if the payment is pending."""
+
+    transaction_id: str
+    decision: Decision
+    status: Status
+
+
+class MoveTransaction(msgspec.Struct, frozen=True):
+    """Move a payment's status. Holds if it stands at `expected`."""
+
+    transaction_id: str
+    expected: Status
+    status: Status
+    cause: str
+    """Why, for the change log: "cardholder_denied", "challenge_expired", "analyst_fraud"."""
+
+
+class PutState(msgspec.Struct, frozen=True):
+    """Replace an entity's feature state. Holds if its version is `version - 1` (absent counts as 0)."""
+
+    entity: str
+    key: str
+    version: int
+    blob: bytes
+
+
+class PutAccount(msgspec.Struct, frozen=True):
+    """Create or replace an account. Holds if the stored version is `account.version - 1` (absent counts as 0)."""
+
+    account: Account
+
+
+class EraseAccount(msgspec.Struct, frozen=True):
+    """Erase an account's personal data: its row, its messages' bodies and numbers, the phones of its challenges.
+
+    Payments and labels stay, under the same user id. Holds if the account exists.
+    """
+
+    user_id: str
+
+
+class AddChallenge(msgspec.Struct, frozen=True):
+    """Add a challenge and make it the payment's current one. Holds if its id is not taken."""
+
+    challenge: Challenge
+
+
+class PutChallenge(msgspec.Struct, frozen=True):
+    """Replace a challenge. Holds if the stored version is `challenge.version - 1`."""
+
+    challenge: Challenge
+
+
+class AddMessage(msgspec.Struct, frozen=True):
+    """Add a text (an outbox row, or a reply received). Holds if its message id was never seen."""
+
+    message: Message
+
+
+class PutMessage(msgspec.Struct, frozen=True):
+    """Replace a text. Holds if the stored version is `message.version - 1`."""
+
+    message: Message
+
+
+class AddLabel(msgspec.Struct, frozen=True):
+    """Add a label and make it the payment's current one.
+
+    Holds if the payment exists and its current label's source is `expected` (None: it has no label).
+    """
+
+    label: Label
+    expected: LabelSource | None
+
+
+class SetCursor(msgspec.Struct, frozen=True):
+    """Move a consumer's position in the change log, together with its effects. Holds if it stands at `expected`."""
+
+    consumer: str
+    expected: int
+    position: int
+
+
+class AddDeadLetter(msgspec.Struct, frozen=True):
+    """Set aside what could not be handled, with its cause. Always holds."""
+
+    consumer: str
+    key: str
+    """What it is about: a transaction id, a message id."""
+    cause: str
+    payload: str
+    """What an operator needs to replay it; never personal data beyond ids."""
+    at_ms: int
+
+
+class RemoveDeadLetter(msgspec.Struct, frozen=True):
+    """Take a dead letter away once it was replayed or given up. Holds if it exists."""
+
+    dead_letter_id: int
+
+
+Change: TypeAlias = (
+    AddTransaction
+    | DecideTransaction
+    | MoveTransaction
+    | PutState
+    | PutAccount
+    | EraseAccount
+    | AddChallenge
+    | PutChallenge
+    | AddMessage
+    | PutMessage
+    | AddLabel
+    | SetCursor
+    | AddDeadLetter
+    | RemoveDeadLetter
+)

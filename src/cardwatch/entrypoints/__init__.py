@@ -1,0 +1,1 @@
+"""Where the outside enters: HTTP, the command line, AWS events."""

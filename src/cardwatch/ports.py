@@ -1,0 +1,271 @@
+"""Every port on one page. A docstring here is the contract that each adapter's suite in `tests/contracts` holds it to.
+
+Reads see everything that was applied before by the same process, whether or not its group is durable yet.
+Every store verb may raise StoreUnavailable (retry later; nothing was written) or StoreCorrupt.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+import msgspec
+
+from cardwatch.domain.account import Account
+from cardwatch.domain.challenge import Challenge
+from cardwatch.domain.changes import Change
+from cardwatch.domain.decision import Reason
+from cardwatch.domain.label import Label
+from cardwatch.domain.message import Message
+from cardwatch.domain.place import Place
+from cardwatch.domain.transaction import Status, TransactionRecord
+
+
+class Clock(Protocol):
+    """The only source of the present."""
+
+    def now_ms(self) -> int:
+        """Milliseconds since 1970-01-01T00:00:00Z; never decreases within a process."""
+        ...
+
+
+class Randomness(Protocol):
+    """The only source of ids and secrets."""
+
+    def token(self, length_bytes: int) -> str:
+        """Lowercase hexadecimal digits of that many random bytes, unpredictable to outsiders."""
+        ...
+
+
+class Ledger(Protocol):
+    """All writing."""
+
+    def apply(self, changes: Sequence[Change]) -> Change | None:
+        """Apply all changes in their order or none of them; later ones see earlier ones.
+
+        Returns None when all were applied, else the first change whose condition did not hold. What was applied is
+        durable at return, or at the end of the group that stands around the call. Each added or decided or moved
+        payment, challenge and label appends one entry to the change log, in the same commit.
+        """
+        ...
+
+    def group(self) -> AbstractContextManager[None]:
+        """Make the effects of all calls within durable together, at its end; on an exception none of them stays."""
+        ...
+
+
+class TransactionPage(msgspec.Struct, frozen=True):
+    """A page of payments, newest first; `next_before` continues after it, None at the end."""
+
+    records: tuple[TransactionRecord, ...]
+    next_before: int | None
+
+
+class Transactions(Protocol):
+    """Reading payments."""
+
+    def transaction(self, transaction_id: str) -> TransactionRecord | None:
+        """Return a payment with its decision, current challenge and current label."""
+        ...
+
+    def transactions(
+        self, *, user_id: str | None = None, status: Status | None = None, limit: int, before: int | None = None
+    ) -> TransactionPage:
+        """Return up to `limit` payments newest first, of an account, a status or both, below sequence `before`."""
+        ...
+
+    def export(self, *, after: int = 0) -> Iterable[tuple[TransactionRecord, tuple[Label, ...]]]:
+        """Yield every payment in order of arrival after a sequence, each with all of its labels, oldest first."""
+        ...
+
+
+class Accounts(Protocol):
+    """Reading accounts."""
+
+    def account(self, user_id: str) -> Account | None:
+        """Return an account."""
+        ...
+
+    def accounts(self, *, limit: int, after: str = "") -> Sequence[Account]:
+        """Return up to `limit` accounts with ids greater than `after`, in order of their ids."""
+        ...
+
+
+class EntityStates(Protocol):
+    """Reading feature state."""
+
+    def states(self, keys: Sequence[tuple[str, str]]) -> Sequence[tuple[int, bytes] | None]:
+        """Return (version, blob) of each (entity, key), None where there is none yet, in the order asked."""
+        ...
+
+
+class Challenges(Protocol):
+    """Reading challenges."""
+
+    def challenge(self, challenge_id: str) -> Challenge | None:
+        """Return a challenge."""
+        ...
+
+    def open_challenges(self, phone: str) -> Sequence[Challenge]:
+        """Return a phone's queued and asked challenges: asked before queued, then by risk, highest first."""
+        ...
+
+    def recent_challenges(self, phone: str, *, asked_since_ms: int) -> Sequence[Challenge]:
+        """Return a phone's challenges in any state asked at or after a time, newest first."""
+        ...
+
+    def expired_challenges(self, *, now_ms: int, limit: int) -> Sequence[Challenge]:
+        """Return open challenges whose life has ended (`expires_at_ms <= now_ms`), oldest first."""
+        ...
+
+    def open_challenges_of(self, user_id: str) -> Sequence[Challenge]:
+        """Return an account's queued and asked challenges."""
+        ...
+
+
+class Messages(Protocol):
+    """Reading texts."""
+
+    def message(self, message_id: str) -> Message | None:
+        """Return a text by our id."""
+        ...
+
+    def due_messages(self, *, now_ms: int, limit: int) -> Sequence[Message]:
+        """Return outbound texts in queued, sending or unknown state with `due_at_ms <= now_ms`, oldest due first."""
+        ...
+
+    def conversation(self, phone: str, *, limit: int) -> Sequence[Message]:
+        """Return the latest texts to and from a phone, oldest first."""
+        ...
+
+
+class LogEntry(msgspec.Struct, frozen=True):
+    """One entry of the change log, about the payment with id `key`.
+
+    Kinds: "transaction.recorded", "transaction.decided", "transaction.moved", "challenge.added",
+    "challenge.changed", "label.added".
+    """
+
+    sequence: int
+    kind: str
+    key: str
+    detail: str
+    """The new status or state; for a move, with its cause: "declined:cardholder_denied"."""
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """Something that could not be handled."""
+
+    dead_letter_id: int
+    consumer: str
+    key: str
+    cause: str
+    payload: str
+    at_ms: int
+
+
+class Stream(Protocol):
+    """The ordered change log and what its consumers keep."""
+
+    def log(self, *, after: int, limit: int) -> Sequence[LogEntry]:
+        """Return up to `limit` entries after a position, in order; positions only grow."""
+        ...
+
+    def cursor(self, consumer: str) -> int:
+        """Return a consumer's position, 0 if it never moved."""
+        ...
+
+    def dead_letters(self, *, limit: int) -> Sequence[DeadLetter]:
+        """Return dead letters, oldest first."""
+        ...
+
+    def trim_log(self, *, below: int) -> int:
+        """Forget entries up to a position that every consumer has passed; returns how many went."""
+        ...
+
+
+class Store(Ledger, Transactions, Accounts, EntityStates, Challenges, Messages, Stream, Protocol):
+    """What the embedded home and each test backend supply: all of the above over the same data."""
+
+    def close(self) -> None:
+        """Let go of files and connections; what was applied stays."""
+        ...
+
+
+class Scorer(Protocol):
+    """A model that scores one payment at a time."""
+
+    model_version: str
+    threshold: float
+    """Probability from which the model's own cost analysis challenges."""
+    spec_hash: str
+    """Of the feature definition that the model was trained with."""
+
+    def score(self, vector: Sequence[float]) -> float:
+        """Return the calibrated probability of fraud, 0..1, of a vector in the definition's order (NaN: missing).
+
+        Raises ScorerUnavailable.
+        """
+        ...
+
+    def reasons(self, vector: Sequence[float], *, currency: str) -> tuple[Reason, ...]:
+        """Return what moved the score most, strongest first, in plain words; contributions are log-odds."""
+        ...
+
+
+class Gazetteer(Protocol):
+    """Free text to places, offline."""
+
+    def resolve(self, text: str, *, country: str | None = None) -> Place | None:
+        """Return the most populous place that the text names ("Seattle, WA", "Paris"), None if it names none."""
+        ...
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """The provider took the text."""
+
+    provider_sid: str
+
+
+class NotSent(msgspec.Struct, frozen=True):
+    """The provider did not take the text."""
+
+    error: str
+    """Code and word, for the record: "21610 opted out"."""
+    retryable: bool
+    opted_out: bool = False
+
+
+class UnknownSent(msgspec.Struct, frozen=True):
+    """No clear answer (timeout, 5xx): it may or may not go out; look it up before anything is sent again."""
+
+    error: str
+
+
+class Channel(Protocol):
+    """A way to reach a cardholder."""
+
+    name: str
+    own_number: str
+
+    def send(self, message: Message) -> Sent | NotSent | UnknownSent:
+        """Hand a text to the provider; `message.expires_at_ms` bounds how long it may be delivered."""
+        ...
+
+    def find(self, message: Message) -> Sent | None:
+        """Look up whether the provider has this text (same receiver, body, and time of sending); None if it has not.
+
+        Raises OperatingError when the provider cannot say now.
+        """
+        ...
+
+
+class Metrics(Protocol):
+    """Counting what happens; names and labels never carry personal data."""
+
+    def count(self, name: str, labels: Mapping[str, str] | None = None, amount: int = 1) -> None:
+        """Add to a counter."""
+        ...
+
+    def observe(self, name: str, value: float, labels: Mapping[str, str] | None = None) -> None:
+        """Record a measured value, in the unit that the name ends with."""
+        ...

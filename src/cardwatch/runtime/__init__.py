@@ -1,0 +1,1 @@
+"""What makes one process of the parts: settings, bootstrap, the pump, telemetry."""
