@@ -3,6 +3,9 @@
 Each change states the condition under which it holds (absent, an expected status, an expected version). This is
 what keeps decisions exact under duplicates, races and crashes, and it fits a SQL transaction as well as DynamoDB's
 TransactWriteItems. Versions start at 1; a written row carries the version it shall have from then on.
+
+A condition that does not hold is an outcome, and the store returns the change. A move that the domain does not know
+(`MOVES` of payments and challenges) is a broken invariant, and the store raises `IllegalMove`.
 """
 
 from typing import TypeAlias
@@ -10,11 +13,29 @@ from typing import TypeAlias
 import msgspec
 
 from cardwatch.domain.account import Account
-from cardwatch.domain.challenge import Challenge
+from cardwatch.domain.challenge import MOVES as CHALLENGE_MOVES
+from cardwatch.domain.challenge import Challenge, ChallengeState
 from cardwatch.domain.decision import Decision
 from cardwatch.domain.label import Label, LabelSource
 from cardwatch.domain.message import Message
+from cardwatch.domain.transaction import MOVES as PAYMENT_MOVES
 from cardwatch.domain.transaction import Status, Transaction
+
+
+class IllegalMove(Exception):
+    """A change asked for a move that no payment or challenge may make: a fault in the caller, never an outcome."""
+
+
+def require_payment_move(before: Status, after: Status) -> None:
+    """Raise IllegalMove unless a payment may go from one status to the other."""
+    if (before, after) not in PAYMENT_MOVES:
+        raise IllegalMove(f"a payment may not go from {before} to {after}")
+
+
+def require_challenge_move(before: ChallengeState, after: ChallengeState) -> None:
+    """Raise IllegalMove unless a challenge may go from one state to the other, or keeps it."""
+    if before is not after and (before, after) not in CHALLENGE_MOVES:
+        raise IllegalMove(f"a challenge may not go from {before} to {after}")
 
 
 class AddTransaction(msgspec.Struct, frozen=True):
@@ -57,16 +78,17 @@ class PutAccount(msgspec.Struct, frozen=True):
 
 
 class EraseAccount(msgspec.Struct, frozen=True):
-    """Erase an account's personal data: its row, its messages' bodies and numbers, the phones of its challenges.
+    """Erase an account's personal data (`domain.erasure` says what of each record goes). Holds if the account exists.
 
-    Payments and labels stay, under the same user id. Holds if the account exists.
+    Its row goes; its payments, challenges, labels and messages stay under the same ids without personal data. Its
+    messages are those about its payments or challenges, and those to or from its numbers that are about nobody's.
     """
 
     user_id: str
 
 
 class AddChallenge(msgspec.Struct, frozen=True):
-    """Add a challenge and make it the payment's current one. Holds if its id is not taken."""
+    """Add a challenge and make it the payment's current one. Holds if the payment exists and the id is not taken."""
 
     challenge: Challenge
 

@@ -44,6 +44,10 @@ class MessageState(StrEnum):
     RECEIVED = "received"
 
 
+TO_DO: frozenset[MessageState] = frozenset({MessageState.QUEUED, MessageState.SENDING, MessageState.UNKNOWN})
+"""States of outbound texts in which a worker still has to act: send, or look up what became of it."""
+
+
 class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One text with its delivery."""
 

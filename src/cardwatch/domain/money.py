@@ -27,6 +27,10 @@ MINOR_DIGITS: dict[str, int] = {
 AMOUNT_MINOR_MAX = 10**12
 """Largest amount of one payment in minor units (ten billion dollars): 64-bit sums of a lifetime never overflow."""
 
+_EXPONENT_MAX = 12
+_SHIFT_MAX = 40
+"""More decimals than this are refused unseen: powers of ten of a sender's choosing cost time."""
+
 _SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "CAD": "CA$", "AUD": "A$", "INR": "₹", "MXN": "MX$"}
 
 
@@ -64,12 +68,16 @@ def parse_amount(value: Decimal, currency: str) -> Money:
     if not value.is_finite() or value <= 0:
         raise ValueError("must be a number greater than 0")
     digits = MINOR_DIGITS[currency]
-    if value.adjusted() > 12:
-        raise ValueError(f"must be at most {Money(AMOUNT_MINOR_MAX, currency).decimal}")
-    exponent = value.normalize().as_tuple().exponent
-    if isinstance(exponent, int) and -exponent > digits:
+    too_large = f"must be at most {Money(AMOUNT_MINOR_MAX, currency).decimal}"
+    if value.adjusted() > _EXPONENT_MAX:
+        raise ValueError(too_large)
+    _, figures, exponent = value.as_tuple()
+    assert isinstance(exponent, int)  # noqa: S101  finite numbers have one
+    shift = exponent + digits
+    unscaled = int("".join(map(str, figures)))
+    minor, rest = (unscaled * 10**shift, 0) if shift >= 0 else divmod(unscaled, 10 ** min(-shift, _SHIFT_MAX))
+    if rest or -shift > _SHIFT_MAX:
         raise ValueError(f"must have at most {digits} decimals in {currency}")
-    minor = int(value.scaleb(digits))
     if minor > AMOUNT_MINOR_MAX:
-        raise ValueError(f"must be at most {Money(AMOUNT_MINOR_MAX, currency).decimal}")
+        raise ValueError(too_large)
     return Money(minor, currency)

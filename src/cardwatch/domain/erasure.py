@@ -1,0 +1,45 @@
+"""What stays of each record when its account is erased: ids, amounts, times and outcomes, nothing that names anyone.
+
+Versions grow, so that a service that read a record before the erasure cannot write the old content back.
+"""
+
+import msgspec
+
+from cardwatch.domain.challenge import Challenge
+from cardwatch.domain.label import Label
+from cardwatch.domain.message import TO_DO, Direction, Message, MessageState
+from cardwatch.domain.transaction import Transaction
+
+
+def erased_phone(user_id: str) -> str:
+    """Return what stands in place of the phone numbers of an erased account; never a number."""
+    return f"erased:{user_id}"
+
+
+def erased_transaction(transaction: Transaction) -> Transaction:
+    """Drop device, address, card and metadata; amount, merchant, place and time stay, for replay and accounting."""
+    return msgspec.structs.replace(transaction, device_id=None, ip=None, card=None, metadata={})
+
+
+def erased_challenge(challenge: Challenge) -> Challenge:
+    """Drop the phone."""
+    phone = erased_phone(challenge.user_id)
+    return msgspec.structs.replace(challenge, phone=phone, version=challenge.version + 1)
+
+
+def erased_message(message: Message, user_id: str) -> Message:
+    """Drop body, phone and the provider's words; a text that was not sent yet is sent no more."""
+    stopped = message.direction is Direction.OUTBOUND and message.state in TO_DO
+    return msgspec.structs.replace(
+        message,
+        phone=erased_phone(user_id),
+        body="",
+        error="account erased" if stopped else None,
+        state=MessageState.EXPIRED if stopped else message.state,
+        version=message.version + 1,
+    )
+
+
+def erased_label(label: Label) -> Label:
+    """Drop the note, which is free text."""
+    return msgspec.structs.replace(label, note=None)
