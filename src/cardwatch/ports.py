@@ -149,7 +149,7 @@ class LogEntry(msgspec.Struct, frozen=True):
     kind: str
     key: str
     detail: str
-    """The new status or state; for a move, with its cause: "declined:cardholder_denied"."""
+    """The new status or state; for a move, with its cause: "declined:cardholder_denied"; of a label "fraud:analyst"."""
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
@@ -179,7 +179,7 @@ class Stream(Protocol):
         ...
 
     def trim_log(self, *, below: int) -> int:
-        """Forget entries up to a position that every consumer has passed; returns how many went."""
+        """Forget entries below a position, of those that every known cursor has passed; returns how many went."""
         ...
 
 
