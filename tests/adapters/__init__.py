@@ -1,0 +1,1 @@
+"""Tests of `adapters`; see `tests/builders.py` for the values they use."""

@@ -1,0 +1,1 @@
+"""Tests of `domain`; see `tests/builders.py` for the values they use."""

@@ -1,0 +1,1 @@
+"""Tests of `fakes`; see `tests/builders.py` for the values they use."""

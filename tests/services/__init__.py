@@ -1,0 +1,1 @@
+"""Tests of `services`; see `tests/builders.py` for the values they use."""

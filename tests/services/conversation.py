@@ -1,0 +1,82 @@
+"""What the tests of the conversation share: a challenged payment on a phone, and a worker that sends at once."""
+
+import msgspec
+
+from cardwatch.adapters.memory import MemoryStore
+from cardwatch.domain.challenge import Challenge
+from cardwatch.domain.changes import AddTransaction, DecideTransaction, PutAccount
+from cardwatch.domain.decision import Outcome
+from cardwatch.domain.money import Money
+from cardwatch.domain.transaction import Status
+from cardwatch.services.ask_cardholder import ChallengePlan, Sender, plan_challenge
+from tests.builders import NOW_MS, OWN_NUMBER, PHONE, make_account, make_decision, make_transaction
+
+HOUR_MS = 3_600_000
+TTL_MS = 1_800_000
+SENDER = Sender(institution="Cardwatch", own_number=OWN_NUMBER)
+
+
+def add_payment(store: MemoryStore, transaction_id: str, *, user_id: str = "user_001", phone: str = PHONE) -> None:
+    """Record a payment of 1,500 dollars, and its account on first sight."""
+    if store.account(user_id) is None:
+        assert store.apply([PutAccount(make_account(user_id, phone_number=phone))]) is None
+    payment = make_transaction(
+        transaction_id, user_id=user_id, amount=Money(150_000, "USD"), merchant="Suspicious Store"
+    )
+    assert store.apply([AddTransaction(payment)]) is None
+
+
+def challenge_payment(
+    store: MemoryStore,
+    transaction_id: str,
+    *,
+    user_id: str = "user_001",
+    phone: str = PHONE,
+    score: float = 0.9,
+    now_ms: int = NOW_MS,
+) -> Challenge:
+    """Record a payment and challenge it, as scoring does: decision and question in one write."""
+    add_payment(store, transaction_id, user_id=user_id, phone=phone)
+    record = store.transaction(transaction_id)
+    assert record is not None
+    plan = plan_challenge(
+        store=store,
+        account=store.account(user_id),
+        transaction=record.transaction,
+        score=score,
+        now_ms=now_ms,
+        ttl_ms=TTL_MS,
+        own_number=SENDER.own_number,
+        channel=SENDER.channel,
+        institution=SENDER.institution,
+        token="5eed",
+    )
+    assert isinstance(plan, ChallengePlan)
+    decision = make_decision(outcome=Outcome.CHALLENGE, decided_at_ms=now_ms)
+    assert store.apply([DecideTransaction(transaction_id, decision, Status.CHALLENGED), *plan.changes]) is None
+    return plan.challenge
+
+
+def challenge_of(store: MemoryStore, transaction_id: str) -> Challenge:
+    """Return a payment's challenge; fails if it has none."""
+    record = store.transaction(transaction_id)
+    assert record is not None
+    assert record.challenge is not None
+    return record.challenge
+
+
+def status_of(store: MemoryStore, transaction_id: str) -> Status:
+    """Return a payment's status; fails if it is unknown."""
+    record = store.transaction(transaction_id)
+    assert record is not None
+    return record.status
+
+
+def sent_bodies(store: MemoryStore, phone: str = PHONE) -> list[str]:
+    """Return the bodies of all texts to a phone, whatever became of them."""
+    return [m.body for m in store.conversation(phone, limit=1000) if m.direction == "outbound"]
+
+
+def with_version(challenge: Challenge, **fields: object) -> Challenge:
+    """Return the next version of a challenge with other fields."""
+    return msgspec.structs.replace(challenge, **fields, version=challenge.version + 1)
