@@ -1,0 +1,70 @@
+"""The table of features: what each is, over which window, how it is printed, and the words for it as a reason.
+
+This table is the definition. Serving and training run the programs generated from it, and nothing else computes a
+feature. The name of a merchant is no feature: it only tells merchants apart.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+MINUTE, HOUR, DAY = 60, 3600, 86400
+
+ENTITIES: dict[str, int | None] = {"payment": None, "account": None, "merchant": 1}
+"""Whose history a feature reads, in the order of the vector, with the lag: None sees every payment at once; n sees
+minutes that closed at least n minutes ago, so that busy keys may be written in batches. A payment has no history."""
+
+WINDOWS: tuple[tuple[str, str, int, int], ...] = (
+    ("1h", "the last hour", HOUR, 5 * MINUTE),
+    ("1d", "the last day", DAY, HOUR),
+    ("7d", "the last 7 days", 7 * DAY, 6 * HOUR),
+    ("30d", "the last 30 days", 30 * DAY, DAY),
+)
+"""Name, words, length and tile (both in seconds) of each window."""
+
+
+class Printed(StrEnum):
+    """How a value is written for people."""
+
+    MONEY = "money"
+    COUNT = "count"
+    RATE = "rate"
+    TIMES = "times"
+    NUMBER = "number"
+    SHARE = "share"
+    FLAG = "flag"
+    HOUR = "hour"
+    DURATION = "duration"
+    DAYS = "days"
+    DISTANCE = "distance"
+    SPEED = "speed"
+
+
+class Feature(msgspec.Struct, frozen=True, kw_only=True):
+    """One number of the vector."""
+
+    name: str
+    entity: str
+    value: str
+    """Which contribution of a payment it is about."""
+    aggregation: str
+    window_s: int = 0
+    """0: since the entity's first payment."""
+    tile_s: int = 0
+    unit: str
+    why: str
+    """What it tells about fraud."""
+    printed: Printed
+    code: str
+    """Reason code."""
+    text: str
+    """The reason in plain words when the value is high, or true; {value} and {usual} stand for the printed forms."""
+    text_low: str
+    """The reason when the value is low, or false."""
+    usual: str | None = None
+    """The feature that holds the usual value of this one."""
+
+    @property
+    def lag_minutes(self) -> int | None:
+        """The grace after which a closed minute counts; None where payments count at once."""
+        return ENTITIES[self.entity]

@@ -1,0 +1,9 @@
+"""The table of features, in the order of the vector."""
+
+from cardwatch.features.spec import Feature
+from cardwatch.features.table.account import ACCOUNT
+from cardwatch.features.table.merchant import MERCHANT
+from cardwatch.features.table.payment import PAYMENT
+
+FEATURES: tuple[Feature, ...] = (*PAYMENT, *ACCOUNT, *MERCHANT)
+"""Every feature; the rows of an entity stand together."""
