@@ -2,6 +2,7 @@
 
 import msgspec
 
+from cardwatch.adapters.clock import SeededRandomness
 from cardwatch.adapters.memory import MemoryStore
 from cardwatch.domain.challenge import Challenge
 from cardwatch.domain.changes import AddTransaction, DecideTransaction, PutAccount
@@ -9,7 +10,11 @@ from cardwatch.domain.decision import Outcome
 from cardwatch.domain.money import Money
 from cardwatch.domain.transaction import Status
 from cardwatch.services.ask_cardholder import ChallengePlan, Sender, plan_challenge
+from cardwatch.services.handle_reply import handle_reply
+from cardwatch.services.reply_turn import InboundText, Result
+from cardwatch.services.send_messages import send_due
 from tests.builders import NOW_MS, OWN_NUMBER, PHONE, make_account, make_decision, make_transaction
+from tests.fakes.channel import ScriptedChannel
 
 HOUR_MS = 3_600_000
 TTL_MS = 1_800_000
@@ -80,3 +85,36 @@ def sent_bodies(store: MemoryStore, phone: str = PHONE) -> list[str]:
 def with_version(challenge: Challenge, **fields: object) -> Challenge:
     """Return the next version of a challenge with other fields."""
     return msgspec.structs.replace(challenge, **fields, version=challenge.version + 1)
+
+
+def send_all(store: MemoryStore, *, now_ms: int = NOW_MS) -> ScriptedChannel:
+    """Let the worker send what is due through a provider that takes everything; returns that provider."""
+    channel = ScriptedChannel()
+    send_due(
+        store=store,
+        channel=channel,
+        sender=SENDER,
+        randomness=SeededRandomness(),
+        now_ms=now_ms,
+        limit=100,
+    )
+    return channel
+
+
+def say(store: MemoryStore, body: str, *, now_ms: int = NOW_MS, sid: str | None = None, **fields: str) -> Result:
+    """Let a text come in; by default from the holder's phone to our number, with a sid of its own."""
+    number = sum(m.direction == "inbound" for m in store.conversation(fields.get("phone", PHONE), limit=10_000))
+    text = InboundText(
+        message_id=sid or f"SM{fields.get('phone', PHONE)[1:]}{number:08d}",
+        phone=fields.get("phone", PHONE),
+        own_number=fields.get("own_number", OWN_NUMBER),
+        body=body,
+    )
+    return handle_reply(text, store=store, sender=SENDER, now_ms=now_ms, token="7e57").result
+
+
+def asked(store: MemoryStore, transaction_id: str, *, user_id: str = "user_001", score: float = 0.9) -> Challenge:
+    """Challenge a payment and send its question, if it is its turn."""
+    challenge_payment(store, transaction_id, user_id=user_id, score=score)
+    send_all(store)
+    return challenge_of(store, transaction_id)

@@ -1,0 +1,216 @@
+"""One text that came in, with what it can be about, and the changes that every kind of answer shares."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import msgspec
+
+from cardwatch.domain.challenge import Challenge, ChallengeState
+from cardwatch.domain.changes import AddLabel, AddMessage, Change, PutAccount, PutChallenge
+from cardwatch.domain.label import Label, LabelSource, LabelValue
+from cardwatch.domain.languages import DEFAULT_LANGUAGE
+from cardwatch.domain.message import Direction, Message, MessageKind, MessageState
+from cardwatch.domain.question import TextKind, render
+from cardwatch.domain.reply import Reply
+from cardwatch.domain.transaction import Status, TransactionRecord
+from cardwatch.ports import Store
+from cardwatch.services.ask_cardholder import Sender, ask_next, question_id, subject_of
+
+ANSWERABLE_MS = 72 * 3_600_000
+"""How long after its question a reply is still taken to be about it."""
+
+ACKS_MAX = 2
+"""With the question three texts per challenge, the most that 47 CFR 64.1200(a)(9)(iii) allows in three days."""
+
+ACK_LIFE_MS = 3_600_000
+
+_JUDGED = frozenset({LabelSource.ANALYST, LabelSource.CHARGEBACK})
+"""Sources whose word a cardholder's reply does not replace."""
+
+
+class InboundText(msgspec.Struct, frozen=True, kw_only=True):
+    """A text as the provider handed it in."""
+
+    message_id: str
+    """The provider's sid: a repetition has the same."""
+    phone: str
+    """Who sent it, E.164."""
+    own_number: str
+    """Which of our numbers it came to."""
+    body: str
+
+
+class Result(StrEnum):
+    """What came of a reply."""
+
+    DUPLICATE = "duplicate"
+    """This very text was handled before."""
+    CONFIRMED = "confirmed"
+    DENIED = "denied"
+    HELD_AGAIN = "held_again"
+    """NO after YES, inside the change window."""
+    REOPENED = "reopened"
+    """YES after NO: an analyst looks again."""
+    CODE_NEEDED = "code_needed"
+    PROMPTED = "prompted"
+    """Unclear; asked once more."""
+    GIVEN_UP = "given_up"
+    """Unclear again; an analyst has it."""
+    LATE = "late"
+    """An answer to a question that was over."""
+    TOO_LATE_TO_CHANGE = "too_late_to_change"
+    """NO after YES, outside the change window."""
+    REPEATED = "repeated"
+    """The same answer again, or to what was settled otherwise."""
+    PHONE_CHANGED = "phone_changed"
+    """YES from a number that is no longer the account's."""
+    OPTED_OUT = "opted_out"
+    OPTED_IN = "opted_in"
+    HELP = "help"
+    UNMATCHED = "unmatched"
+    """About no question: kept, not answered."""
+
+
+class ReplyOutcome(msgspec.Struct, frozen=True):
+    """What a reply was about and what came of it."""
+
+    result: Result
+    challenge_id: str | None = None
+    transaction_id: str | None = None
+
+
+Verdict = tuple[ReplyOutcome, list[Change]]
+"""An outcome and everything to be written for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """A reply being decided on: what was said, by whom, when, and where to look."""
+
+    text: InboundText
+    reply: Reply
+    store: Store
+    sender: Sender
+    now_ms: int
+    change_window_ms: int
+    token: str
+
+    def standing(self) -> list[Challenge]:
+        """Return the questions of this phone and number that stand, whether or not their life is over."""
+        open_challenges = self.store.open_challenges(self.text.phone)
+        return [c for c in open_challenges if c.state is ChallengeState.ASKED and self._was_asked_from(c)]
+
+    def answerable(self) -> list[Challenge]:
+        """Return the standing questions that may have reached the phone: only those can have been answered."""
+        return [c for c in self.standing() if not self.is_unasked(c)]
+
+    def past(self) -> list[Challenge]:
+        """Return the closed questions that a reply may still be about, newest first."""
+        recent = self.store.recent_challenges(self.text.phone, asked_since_ms=self.now_ms - ANSWERABLE_MS)
+        return [c for c in recent if c.state is not ChallengeState.ASKED and self._was_asked_from(c)]
+
+    def is_over(self, challenge: Challenge) -> bool:
+        """Say whether a challenge's life has ended, swept or not."""
+        return challenge.expires_at_ms <= self.now_ms
+
+    def is_unasked(self, challenge: Challenge) -> bool:
+        """Say whether a question certainly did not reach this phone: it is queued, or still lies in the outbox."""
+        if challenge.state is ChallengeState.QUEUED:
+            return True
+        question = self.store.message(question_id(challenge))
+        return challenge.phone == self.text.phone and question is not None and question.attempts == 0
+
+    def record(self, challenge: Challenge) -> TransactionRecord | None:
+        """Return a challenge's payment."""
+        return self.store.transaction(challenge.transaction_id)
+
+    def status(self, challenge: Challenge) -> Status | None:
+        """Return where a challenge's payment stands."""
+        record = self.record(challenge)
+        return record.status if record else None
+
+    def outcome(self, result: Result, challenge: Challenge | None = None) -> ReplyOutcome:
+        """Return an outcome about a challenge, or about none."""
+        if challenge is None:
+            return ReplyOutcome(result)
+        return ReplyOutcome(result, challenge.challenge_id, challenge.transaction_id)
+
+    def ack(self, challenge: Challenge, kind: TextKind) -> list[Change]:
+        """Return the text that answers a reply; none once a challenge had its share or its holder opted out."""
+        record, account = self.record(challenge), self.store.account(challenge.user_id)
+        if record is None or account is None or account.opted_out_at_ms is not None:
+            return []
+        names = (f"{challenge.challenge_id}:{challenge.channel}:ack:{number + 1}" for number in range(ACKS_MAX))
+        message_id = next((name for name in names if self.store.message(name) is None), None)
+        if message_id is None:
+            return []
+        subject = subject_of(challenge, record.transaction, sender=self.sender)
+        text = Message(
+            message_id=message_id,
+            direction=Direction.OUTBOUND,
+            kind=MessageKind.ACK,
+            state=MessageState.QUEUED,
+            channel=challenge.channel,
+            phone=self.text.phone,
+            own_number=self.sender.own_number,
+            body=render(kind, subject, language_code=account.language or DEFAULT_LANGUAGE),
+            created_at_ms=self.now_ms,
+            due_at_ms=self.now_ms,
+            expires_at_ms=self.now_ms + ACK_LIFE_MS,
+            challenge_id=challenge.challenge_id,
+            transaction_id=challenge.transaction_id,
+        )
+        return [AddMessage(text)]
+
+    def label(self, challenge: Challenge, value: LabelValue) -> list[Change]:
+        """Return the holder's judgement on a payment, unless an analyst or a chargeback has spoken."""
+        record = self.record(challenge)
+        if record is None or (record.label is not None and record.label.source in _JUDGED):
+            return []
+        label = Label(
+            transaction_id=challenge.transaction_id,
+            value=value,
+            source=LabelSource.CARDHOLDER,
+            available_at_ms=self.now_ms,
+        )
+        return [AddLabel(label, record.label.source if record.label else None)]
+
+    def hold(self, user_ids: Collection[str]) -> list[Change]:
+        """Return the changes that hold accounts until an analyst releases them."""
+        accounts = [self.store.account(user_id) for user_id in sorted(user_ids)]
+        return [
+            PutAccount(msgspec.structs.replace(account, held_since_ms=self.now_ms, version=account.version + 1))
+            for account in accounts
+            if account is not None and account.held_since_ms is None
+        ]
+
+    def note_answer(self, challenge: Challenge, **fields: object) -> list[Change]:
+        """Return the change that keeps on a closed challenge what was answered to it."""
+        noted = msgspec.structs.replace(
+            challenge,
+            answer=self.reply.meaning.value,
+            answered_at_ms=self.now_ms,
+            version=challenge.version + 1,
+            **fields,
+        )
+        return [PutChallenge(noted)]
+
+    def ask_next(self, closed: Sequence[Challenge], *, unreachable: Collection[str] = ()) -> tuple[Change, ...]:
+        """Return the changes that ask this phone's next question."""
+        return ask_next(
+            store=self.store,
+            phone=self.text.phone,
+            closing={challenge.challenge_id for challenge in closed},
+            unreachable=unreachable,
+            sender=self.sender,
+            now_ms=self.now_ms,
+            token=self.token,
+        )
+
+    def _was_asked_from(self, challenge: Challenge) -> bool:
+        """Say whether a question went out from the number the reply came to (a sender pool has no one number)."""
+        question = self.store.message(question_id(challenge))
+        return (
+            question is None or question.own_number == self.text.own_number or not question.own_number.startswith("+")
+        )
