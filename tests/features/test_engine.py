@@ -1,11 +1,13 @@
 """The engine as a whole: what a vector holds, what a blob carries, what never changes it."""
 
+import hashlib
 import math
+import struct
 
 import msgspec
 import pytest
 
-from cardwatch.features.engine import default_engine
+from cardwatch.features.engine import CODE_VERSION, default_engine
 from cardwatch.features.event import PaymentEvent
 
 ENGINE = default_engine()
@@ -76,3 +78,31 @@ def test_renaming_a_merchant_to_another_new_name_changes_nothing(name: str) -> N
     _, _, _, one = run([*history, after(90_000, merchant="suspicious store")])
     _, _, _, other = run([*history, after(90_000, merchant=name)])
     assert one == pytest.approx(other, nan_ok=True, abs=0, rel=0)
+
+
+GOLDEN = "b423c8ddf908651a93de027507ca9cc3955d75821c6e6a8c43cabfded13092d6"
+
+
+def test_values_and_bytes_stay_the_same_while_the_version_does() -> None:
+    """A change of any value or stored byte needs a new CODE_VERSION, and then a new digest here."""
+    digest = hashlib.sha256()
+    states = ENGINE.load([None, None])
+    for number in range(400):
+        place = (600_000 + number * 997 % 9000, -500_000, 620_000)
+        event = after(
+            number * 7919 % 4_000_000,
+            amount_minor=100 + number * number % 90_000,
+            merchant=f"m{number % 45}",
+            foreign_currency=number % 17 == 3,
+            place=place if number % 3 else None,
+            place_name=f"p{number % 20}" if number % 2 else None,
+            home=(600_000, -500_000, 620_000),
+            country="US" if number % 5 else "CA",
+            place_unresolved=number % 9 == 0,
+        )
+        digest.update(struct.pack(f"<{len(ENGINE.names)}d", *ENGINE.read(event, states)))
+        ENGINE.update(event, states)
+        blobs = ENGINE.dump(states)
+        digest.update(b"".join(blob[4:] for blob in blobs))
+        states = ENGINE.load(blobs)
+    assert (CODE_VERSION, digest.hexdigest()) == (1, GOLDEN)

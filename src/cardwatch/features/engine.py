@@ -5,15 +5,17 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TypeAlias
 
+import msgspec
+
 from cardwatch.features.codec import Codec
-from cardwatch.features.encode import FIELDS, encode
+from cardwatch.features.encode import encode
 from cardwatch.features.event import PaymentEvent
-from cardwatch.features.generate import Program, generate
+from cardwatch.features.generate import generate
 from cardwatch.features.spec import ENTITIES, Feature
 from cardwatch.features.table import FEATURES
 
 CODE_VERSION = 1
-"""Raise it when `encode` or the codec change meaning: what was stored before is then no longer understood."""
+"""Raise it when code changes a value or the stored bytes: states and models from before are then not understood."""
 
 States: TypeAlias = list[list[int]]
 """The decoded states of a payment's entities, in the order of `FeatureEngine.keys`."""
@@ -34,7 +36,7 @@ class FeatureEngine:
     names: tuple[str, ...]
     """The order of the vector."""
     spec_hash: str
-    """Hexadecimal; changes with anything that may change a value or the stored state, and with nothing else."""
+    """Hexadecimal; changes with the table and with `CODE_VERSION`, not with the words for people."""
 
     def __init__(self, features: Sequence[Feature] = FEATURES) -> None:
         self.programs = {
@@ -43,7 +45,7 @@ class FeatureEngine:
         }
         self.features = tuple(feature for entity in ENTITIES for feature in features if feature.entity == entity)
         self.names = tuple(feature.name for feature in self.features)
-        self.spec_hash = _spec_hash(self.names, self.programs)
+        self.spec_hash = _spec_hash(self.features)
         kept = [program for entity, program in self.programs.items() if entity != "payment"]
         self._codecs = tuple(Codec(program.plan, self.spec_hash) for program in kept)
         self._loads = tuple(codec.load for codec in self._codecs)
@@ -90,12 +92,10 @@ class FeatureEngine:
         return self.features
 
 
-def _spec_hash(names: Sequence[str], programs: dict[str, Program]) -> str:
-    """Hash of names, generated source and the version of the code around it."""
-    parts = [str(CODE_VERSION), *FIELDS, *names]
-    for entity, program in programs.items():
-        parts += [entity, program.source, *program.plan.stored_scalars(), *map(str, program.plan.regions())]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+def _spec_hash(features: Sequence[Feature]) -> str:
+    """Hash of what each feature is (not of its words), of the lags, and of the version of the code."""
+    rows = [(f.name, f.entity, f.value, f.aggregation, f.window_s, f.tile_s) for f in features]
+    return hashlib.sha256(msgspec.json.encode((CODE_VERSION, ENTITIES, rows))).hexdigest()
 
 
 @cache

@@ -1,0 +1,1 @@
+"""The feature definition: windows, amounts, places, codec, engine."""
