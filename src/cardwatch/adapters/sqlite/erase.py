@@ -1,6 +1,7 @@
 """Erasing an account: which rows are its, rewritten by the rules of `domain.erasure`.
 
-Freed space is overwritten by SQLite (secure_delete); the store empties the write-ahead log after the commit.
+Freed space is overwritten by SQLite (secure_delete), the store empties the write-ahead log after the commit, and its
+`scrub` rewrites the file where older copies of moved rows must not survive either.
 """
 
 from typing import Final

@@ -16,7 +16,7 @@ from cardwatch.adapters.sqlite.lock import WriterLock
 from cardwatch.adapters.sqlite.reads import SqliteReads
 from cardwatch.adapters.sqlite.schema import migrate, released_steps, require_schema
 from cardwatch.adapters.sqlite.writes import WRITERS
-from cardwatch.domain.changes import Change
+from cardwatch.domain.changes import AddTransaction, Change
 from cardwatch.domain.errors import OperatingError, StoreUnavailable
 
 WAL_AUTOCHECKPOINT_PAGES: Final = 1_000
@@ -81,8 +81,7 @@ class SqliteStore(SqliteReads):
         """
         if not self._in_group:
             return self._apply_alone(changes)
-        if self._group_error is not None:
-            raise StoreUnavailable("the group was rolled back") from self._group_error
+        self._require_sound_group()
         try:
             return self._apply_in_group(changes)
         except OperatingError as error:
@@ -101,7 +100,8 @@ class SqliteStore(SqliteReads):
         return lost
 
     def _apply_in_group(self, changes: Sequence[Change]) -> Change | None:
-        if len(changes) == 1:
+        if len(changes) == 1 and type(changes[0]) is AddTransaction:
+            # The most frequent list needs no savepoint: past its condition only the store itself can fail.
             return _write(self._database, changes)
         run = self._database.run
         run("SAVEPOINT changes")
@@ -115,6 +115,10 @@ class SqliteStore(SqliteReads):
         else:
             self._undo_changes()
         return lost
+
+    def _require_sound_group(self) -> None:
+        if self._group_error is not None:
+            raise StoreUnavailable("the group was rolled back") from self._group_error
 
     def _undo_changes(self) -> None:
         # On some errors SQLite has already rolled the whole transaction back, and the savepoint with it.
@@ -174,10 +178,28 @@ class SqliteStore(SqliteReads):
         if self._database.in_transaction:
             self._database.run("ROLLBACK")
 
+    def scrub(self) -> None:
+        """Rewrite the file, so that no byte of what was erased is left in it; outside a group, then nothing else.
+
+        Erased rows are overwritten at once, but pages may hold older copies of rows that moved to other pages. This
+        takes about 13 s and twice the file's size in disk space per GB; it may run in another thread like a commit.
+        """
+        if self._in_group:
+            raise RuntimeError("a group is open")
+        # The copy would be built in memory otherwise.
+        self._database.run("PRAGMA temp_store = FILE")
+        try:
+            self._database.run("VACUUM")
+        finally:
+            self._database.run("PRAGMA temp_store = MEMORY")
+        self._database.erased = True
+        self._empty_write_ahead_log()
+
     # Stream
 
     def trim_log(self, *, below: int) -> int:
         """Forget entries below a position, of those that every known cursor has passed; returns how many went."""
+        self._require_sound_group()
         return self._database.run(_TRIM, (below,))
 
 

@@ -1,6 +1,6 @@
 """One function per kind of change; each checks its condition before it writes, and says whether it held.
 
-So a lone change needs no savepoint: when it did not hold, nothing was written.
+So a change that did not hold has written nothing.
 """
 
 from collections.abc import Callable
