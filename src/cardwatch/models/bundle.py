@@ -61,8 +61,8 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
 class Costs(msgspec.Struct, frozen=True):
     """What the threshold was weighed with, in minor units; a missed fraud costs its own amount."""
 
-    wrong_challenge_minor: int = 2500
-    """A genuine holder who is asked: sales given up, calls, annoyance."""
+    wrong_challenge_minor: int = 5000
+    """A genuine holder who is asked: the sale given up, the call, the card that stays in the drawer; judgement."""
     text_minor: int = 1
     """One text sent."""
 
@@ -91,6 +91,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     threshold: float
     threshold_chosen_by: str
     feature_names: tuple[str, ...]
+    feature_medians: tuple[float | None, ...]
+    """What is usual among the training payments, by feature; None where no payment had a value."""
     spec_hash: str
     window: Window
     seeds: dict[str, int]

@@ -21,7 +21,11 @@ _TRIP_SPENDING = weights(
 )
 _UNRESOLVED_SHARE = 0.012
 """Honest payments whose location names no place."""
-_ONE_OFF_SHARE = 0.04
+_UNPLACED_SHARE = 0.22
+"""Honest payments in a shop that come without a location all the same."""
+_ODD_HOUR_SHARE = 0.04
+"""Honest payments at any hour of the day or night."""
+_ONE_OFF_SHARE = 0.12
 """Honest payments at a merchant that nobody else pays: a stall, a craftsman, a private seller."""
 
 
@@ -75,7 +79,7 @@ def _errand(holder: Holder, generator: Random, midnight_s: int, trip: Trip | Non
     if trip is None and generator.random() < 0.03:
         city = pick(generator, holder.away)
     merchant = _merchant(holder, generator, category, city)
-    time_s = midnight_s + _second_of_day(generator, merchant)
+    time_s = midnight_s + _second_of_day(holder, generator, merchant)
     scenario = "travel" if trip else "everyday"
     yield Draft(time_s, merchant, holder.price(generator, merchant), _city(merchant, city), scenario=scenario)
     if category in ("transit", "fast_food", "coffee") and generator.random() < 0.08:
@@ -102,13 +106,13 @@ def _large(holder: Holder, generator: Random, midnight_s: int, trip: Trip | None
     merchant = _merchant(holder, generator, _LARGE.draw(generator), city)
     usual = max(1500, 3000 * holder.level_percent // 100)
     amount = min(log_normal(generator, usual * 12, 65), 2_000_000)
-    time_s = midnight_s + _second_of_day(generator, merchant)
+    time_s = midnight_s + _second_of_day(holder, generator, merchant)
     return Draft(time_s, merchant, amount, _city(merchant, city), scenario="large_purchase")
 
 
 def _travel_costs(holder: Holder, generator: Random, midnight_s: int, trip: Trip) -> Iterator[Draft]:
     inn = pick(generator, holder.market.merchants("lodging", trip.city))
-    time_s = midnight_s + _second_of_day(generator, inn)
+    time_s = midnight_s + _second_of_day(holder, generator, inn)
     yield Draft(time_s, inn, holder.price(generator, inn), trip.city, scenario="travel")
     if generator.random() < 0.4:
         airline = pick(generator, holder.market.merchants("airline", None))
@@ -126,13 +130,16 @@ def _city(merchant: Merchant, city: City) -> City | None:
     return None if merchant.category.name in ONLINE else city
 
 
-def _second_of_day(generator: Random, merchant: Merchant) -> int:
-    return int(RHYTHMS[merchant.category.rhythm].draw(generator)) * 3600 + int(generator.random() * 3600)
+def _second_of_day(holder: Holder, generator: Random, merchant: Merchant) -> int:
+    if generator.random() < _ODD_HOUR_SHARE:
+        return between(generator, 0, DAY_S - 1)
+    hour = int(RHYTHMS[merchant.category.rhythm].draw(generator)) + holder.shift_hours
+    return hour % 24 * 3600 + int(generator.random() * 3600)
 
 
 def _report(holder: Holder, generator: Random, draft: Draft) -> None:
     """Add what senders add to a payment: texts that name no place, currencies, devices."""
-    if draft.city is not None and generator.random() < 0.12:
+    if draft.city is not None and generator.random() < _UNPLACED_SHARE:
         draft.city = None
     if holder.reports != "nothing" and generator.random() < _UNRESOLVED_SHARE:
         draft.unresolved = unresolved_text(generator)

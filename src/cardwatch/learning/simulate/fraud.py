@@ -22,7 +22,7 @@ def card_testing(holder: Holder, generator: Random, start_s: int) -> list[Draft]
     """A run of tiny payments within an hour to see whether the card works, then large ones."""
     drafts, time_s = [], start_s
     for _ in range(between(generator, 3, 9)):
-        amount = between(generator, 50, 600)
+        amount = between(generator, 20, 300)
         drafts.append(Draft(time_s, _odd_merchant(holder, generator), amount, None, scenario="card_testing"))
         time_s += between(generator, 15, 600)
     for _ in range(between(generator, 1, 4)):
@@ -107,8 +107,8 @@ def _other_home(holder: Holder, generator: Random) -> City:
 def _odd_merchant(holder: Holder, generator: Random) -> Merchant:
     category = pick(generator, _GOODS)
     chance = generator.random()
-    if chance < 0.6:
+    if chance < 0.45:
         return unknown_merchant(generator, CATEGORIES[category])
-    if chance < 0.85:
+    if chance < 0.75:
         return pick(generator, holder.market.merchants("online_shopping", None))
     return pick(generator, holder.market.merchants(category, holder.home))

@@ -44,6 +44,8 @@ class Holder:
         self.account, self.persona, self.home, self.market = account, persona, home, market
         self.level_percent = log_normal(generator, persona.level_percent, 25)
         self.reports = pick(generator, ("city", "city", "city", "coordinates", "nothing"))
+        self.shift_hours = pick(generator, (0,) * 14 + (9,))
+        """Those who work by night do by night what others do by day."""
         self.sends_category = generator.random() < 0.5
         self.sends_country = generator.random() < 0.3
         self.devices = self._draw_devices(generator)

@@ -5,8 +5,8 @@ from random import Random
 
 import msgspec
 
+from cardwatch.domain.history import HistoryRow
 from cardwatch.domain.times import DAY_MS
-from cardwatch.learning.rows import HistoryRow
 from cardwatch.learning.simulate.draw import between, log_normal, pick, seeded
 from cardwatch.learning.simulate.everyday import DAY_S, everyday_drafts
 from cardwatch.learning.simulate.fraud import SCENARIO_SHARES, SCENARIOS, leaked_card
@@ -26,7 +26,7 @@ class PopulationSpec(msgspec.Struct, frozen=True, kw_only=True):
     first_day: int = 20089
     """Days since 1970; 20089 is 2025-01-01."""
     days: int = 150
-    incidents_per_thousand_account_days: float = 2.0
+    incidents_per_thousand_account_days: float = 1.9
     leaks: int = 30
     """Merchants that leak the cards used there during some days."""
 
@@ -73,9 +73,9 @@ def _strike(spec: PopulationSpec, lives: list[Life]) -> None:
 
 
 def _moment(life: Life, day: int) -> int:
-    """Draw when fraud begins on a day: a third of it in the small hours where the holder lives."""
+    """Draw when fraud begins on a day: a fifth of it in the small hours, over the rest, where the holder lives."""
     midnight_s = day * DAY_S - offset_s(life.holder, day)
-    hours = (0, 5) if life.generator.random() < 0.33 else (0, 23)
+    hours = (0, 5) if life.generator.random() < 0.2 else (0, 23)
     return midnight_s + between(life.generator, *hours) * 3600 + between(life.generator, 0, 3599)
 
 

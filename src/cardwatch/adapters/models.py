@@ -1,0 +1,66 @@
+"""Finding model bundles and opening one as a scorer: the packaged default, and those in the data folder."""
+
+from pathlib import Path
+
+import msgspec
+
+from cardwatch.adapters.scorers.bundle_scorer import BundleScorer
+from cardwatch.domain.errors import OperatingError
+from cardwatch.features.engine import FeatureEngine, default_engine
+from cardwatch.models import bundle as bundles
+from cardwatch.models.bundle import BundleUnusable, Facts, read_bundle, read_facts
+
+PACKAGED = Path(bundles.__file__).parent / "default"
+"""The bundle that ships with the package."""
+
+MODELS_FOLDER = "models"
+"""Where the data folder keeps bundles, one folder each."""
+
+
+class FoundModel(msgspec.Struct, frozen=True):
+    """A bundle that was found: what is known about it, or what is wrong with it."""
+
+    name: str
+    """"default" for the packaged one, else its folder's name."""
+    folder: Path
+    facts: Facts | None
+    fault: str | None
+
+
+def list_models(data_dir: Path | None = None) -> tuple[FoundModel, ...]:
+    """Return the packaged model and those of a data folder, by name; broken ones are listed with their fault."""
+    folders = {"default": PACKAGED}
+    if data_dir is not None and (data_dir / MODELS_FOLDER).is_dir():
+        children = sorted((data_dir / MODELS_FOLDER).iterdir())
+        folders |= {child.name: child for child in children if (child / bundles.FACTS_FILE).is_file()}
+    return tuple(_found(name, folder) for name, folder in folders.items())
+
+
+def find_model(name: str, data_dir: Path | None = None) -> Path:
+    """Return the folder of a model by name or path; raises BundleUnusable when there is none."""
+    named = {found.name: found.folder for found in list_models(data_dir)}
+    if name in named:
+        return named[name]
+    if (Path(name) / bundles.FACTS_FILE).is_file():
+        return Path(name)
+    raise BundleUnusable(f"there is no model {name}; known are {', '.join(named)}")
+
+
+def open_scorer(
+    path: Path | None = None, *, engine: FeatureEngine | None = None, library: Path | None = None
+) -> BundleScorer:
+    """Open a bundle (None: the packaged one) as a scorer, checked against the feature definition that will serve.
+
+    Raises BundleUnusable when the bundle is damaged or was trained with another definition, ScorerUnavailable when
+    LightGBM's library cannot be used.
+    """
+    engine = default_engine() if engine is None else engine
+    bundle = read_bundle(path or PACKAGED, feature_names=engine.names, spec_hash=engine.spec_hash)
+    return BundleScorer(bundle, features=engine.describe(), library=library)
+
+
+def _found(name: str, folder: Path) -> FoundModel:
+    try:
+        return FoundModel(name, folder, read_facts(folder), None)
+    except OperatingError as error:
+        return FoundModel(name, folder, None, str(error))

@@ -1,0 +1,1 @@
+"""Tests of offline work: simulator, datasets, training, and the packaged model."""
