@@ -1,0 +1,55 @@
+"""What Twilio posts to us, in our terms: a text that came in, or what became of one that went out."""
+
+from collections.abc import Iterable
+
+from cardwatch.adapters.channels.twilio_errors import error_text, refusal
+from cardwatch.domain.message import MessageState
+from cardwatch.services.reply_turn import InboundText
+from cardwatch.services.track_delivery import DeliveryReport
+
+NO_REPLY = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
+"""TwiML that answers nothing; our answers are texts of the outbox."""
+
+_STATES = {
+    "accepted": MessageState.ACCEPTED,
+    "scheduled": MessageState.ACCEPTED,
+    "queued": MessageState.ACCEPTED,
+    "sending": MessageState.ACCEPTED,
+    "sent": MessageState.SENT,
+    "partially_delivered": MessageState.SENT,
+    "delivered": MessageState.DELIVERED,
+    "read": MessageState.DELIVERED,
+    "undelivered": MessageState.UNDELIVERED,
+    "failed": MessageState.FAILED,
+    "canceled": MessageState.FAILED,
+}
+_FAILED = frozenset({MessageState.UNDELIVERED, MessageState.FAILED})
+
+
+def inbound_text(body_params: Iterable[tuple[str, str]]) -> InboundText | None:
+    """Return the text of an inbound post, None if it names no sid or no numbers; media are ignored."""
+    fields = dict(body_params)
+    sid, phone, own_number = fields.get("MessageSid"), fields.get("From"), fields.get("To")
+    if not (sid and phone and own_number):
+        return None
+    return InboundText(message_id=sid, phone=phone, own_number=own_number, body=fields.get("Body", ""))
+
+
+def delivery_report(body_params: Iterable[tuple[str, str]], *, message_id: str) -> DeliveryReport | None:
+    """Return the report of a status callback, None if it says nothing known; `message_id` is from its own query."""
+    fields = dict(body_params)
+    sid, state = fields.get("MessageSid"), _STATES.get(fields.get("MessageStatus", ""))
+    if not sid or state is None or not message_id:
+        return None
+    if state not in _FAILED:
+        return DeliveryReport(message_id=message_id, provider_sid=sid, state=state)
+    digits = fields.get("ErrorCode", "")
+    code = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 8 else None
+    meaning = refusal(code)
+    return DeliveryReport(
+        message_id=message_id,
+        provider_sid=sid,
+        state=MessageState.EXPIRED if meaning.expired else state,
+        error=error_text(code, meaning),
+        opted_out=meaning.opted_out,
+    )
