@@ -178,13 +178,13 @@ class Stream(Protocol):
         """Return dead letters, oldest first."""
         ...
 
-    def trim_log(self, *, below: int) -> int:
-        """Forget entries below a position, of those that every known cursor has passed; returns how many went."""
-        ...
-
 
 class Store(Ledger, Transactions, Accounts, EntityStates, Challenges, Messages, Stream, Protocol):
     """What the embedded home and each test backend supply: all of the above over the same data."""
+
+    def trim_log(self, *, below: int) -> int:
+        """Forget entries below a position, of those that every known cursor has passed; returns how many went."""
+        ...
 
     def close(self) -> None:
         """Let go of files and connections; what was applied stays."""

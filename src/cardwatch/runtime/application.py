@@ -1,0 +1,330 @@
+"""The embedded process as entry points see it: every use case as one call, durable when it returns.
+
+Writing goes through the one writer; reading uses a connection of its own and sees what is committed.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from cardwatch.domain.account import Account
+from cardwatch.domain.account_submission import AccountSubmission
+from cardwatch.domain.errors import StoreUnavailable
+from cardwatch.domain.label import LabelSource, LabelValue
+from cardwatch.domain.message import Message
+from cardwatch.domain.submission import Submission
+from cardwatch.domain.transaction import Status, TransactionRecord
+from cardwatch.features.event import PaymentEvent
+from cardwatch.ports import (
+    Accounts,
+    Challenges,
+    Channel,
+    Clock,
+    Gazetteer,
+    LogEntry,
+    Messages,
+    Randomness,
+    Store,
+    Stream,
+    TransactionPage,
+    Transactions,
+)
+from cardwatch.runtime.scoring import ScoringConsumer
+from cardwatch.runtime.settings import Settings
+from cardwatch.runtime.telemetry import PrometheusMetrics
+from cardwatch.runtime.texting import Texting
+from cardwatch.runtime.writer import Writer
+from cardwatch.services.handle_reply import handle_reply
+from cardwatch.services.label_transaction import Labelled, label_transaction
+from cardwatch.services.put_account import AccountPut, put_account, release_account
+from cardwatch.services.record_transaction import Recorded, Recording, record_transaction
+from cardwatch.services.reply_turn import InboundText, ReplyOutcome
+from cardwatch.services.score_transaction import Judges
+from cardwatch.services.track_delivery import DeliveryReport, Tracked, track_delivery
+
+T = TypeVar("T")
+
+_CHECKPOINT_S = 0.05
+_WARM_UPS = 50
+
+
+class Reader(Transactions, Accounts, Challenges, Messages, Stream, Protocol):
+    """A view of the store that sees what is committed."""
+
+    def close(self) -> None:
+        """Let go of the file."""
+        ...
+
+
+class Checkpointer(Protocol):
+    """Keeps the write-ahead log short."""
+
+    def run(self) -> bool:
+        """Carry over what can be, without making anyone wait."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the file."""
+        ...
+
+
+Form = Sequence[tuple[str, str]]
+
+
+class PostedForm(Protocol):
+    """A form as a provider posts it."""
+
+    @property
+    def path(self) -> str:
+        """Path and query."""
+        ...
+
+    @property
+    def body(self) -> bytes:
+        """The raw form."""
+        ...
+
+    @property
+    def signature(self) -> str:
+        """The value of X-Twilio-Signature."""
+        ...
+
+
+class Provider(Protocol):
+    """The messaging provider of this process: sends, and reads what is posted back once it proved to be its own."""
+
+    channel: Channel
+    simulated: bool
+
+    def read_form(self, body: bytes) -> tuple[tuple[str, str], ...] | None:
+        """Return the fields of a form post, blank and repeated ones kept; None if it is not a form."""
+        ...
+
+    def authentic(self, *, path_and_query: str, form: Form, signature: str | None) -> bool:
+        """Say whether a form posted to a path carries the provider's signature for the public URL."""
+        ...
+
+    def inbound_text(self, form: Form) -> InboundText | None:
+        """Read a cardholder's text, None if it names no sid or no numbers."""
+        ...
+
+    def delivery_report(self, form: Form, *, message_id: str) -> DeliveryReport | None:
+        """Read what became of a text, None if the report says nothing that is kept."""
+        ...
+
+    def typed_reply(self, phone: str, body: str) -> PostedForm:
+        """Make the signed post of a text typed on the simulated phone."""
+        ...
+
+
+class Parts(msgspec.Struct, frozen=True, kw_only=True):
+    """What an application is made of."""
+
+    settings: Settings
+    store: Store
+    reader: Reader
+    checkpointer: Checkpointer
+    clock: Clock
+    randomness: Randomness
+    gazetteer: Gazetteer
+    metrics: PrometheusMetrics
+    judges: Judges
+    writer: Writer
+    scoring: ScoringConsumer
+    texting: Texting
+    provider: Provider
+
+
+class Application:
+    """Cardwatch in one process."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.settings = parts.settings
+        self.metrics = parts.metrics
+        self.texting = parts.texting
+        self.judges = parts.judges
+        self.ready = False
+        self._parts = parts
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Start the writer and what goes on beside the requests."""
+        self._warm_up()
+        self._tasks = [
+            asyncio.create_task(self._parts.writer.run()),
+            asyncio.create_task(self._checkpoint()),
+            *self._parts.texting.start(),
+        ]
+
+    async def stop(self) -> None:
+        """Finish what is queued, then let go of the store."""
+        self.ready = False
+        writer_task, *others = self._tasks
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        self._parts.writer.stop()
+        await writer_task
+        self._parts.checkpointer.close()
+        self._parts.reader.close()
+        self._parts.store.close()
+
+    async def _checkpoint(self) -> None:
+        """Keep the write-ahead log short beside the commits, so that none of them waits for it."""
+        with ThreadPoolExecutor(1, thread_name_prefix="checkpoint") as thread:
+            while True:
+                await asyncio.sleep(_CHECKPOINT_S)
+                with suppress(StoreUnavailable):
+                    await asyncio.get_running_loop().run_in_executor(thread, self._parts.checkpointer.run)
+
+    def _warm_up(self) -> None:
+        """Run features, model and reasons a few times, so that the first payment is as fast as the hundredth."""
+        judges = self._parts.judges
+        event = PaymentEvent(
+            time_s=0, local_time_s=0, account="", merchant="", amount_minor=100, foreign_currency=False
+        )
+        states = judges.engine.load([None for _ in judges.engine.keys(event)])
+        for _ in range(_WARM_UPS):
+            vector = judges.engine.read(event, states)
+            judges.engine.update(event, states)
+            judges.engine.dump(states)
+            judges.scorer.score(vector)
+        judges.scorer.reasons(vector, currency="USD")
+
+    async def record(self, submission: Submission, *, wait_ms: int) -> Recorded:
+        """Take a payment in and wait up to `wait_ms` for its decision; the payment is durable in any case.
+
+        Raises InvalidInput, or StoreUnavailable when the store cannot take it now.
+        """
+        recorded, decision = await self._parts.writer.submit(lambda: self._record(submission, wait=wait_ms > 0))
+        if decision is None:
+            return recorded
+        try:
+            # Scoring takes part in the same group, so the decision is usually there already.
+            record = decision.result() if decision.done() else await asyncio.wait_for(decision, wait_ms / 1000)
+        except TimeoutError:
+            self._parts.scoring.forget(recorded.record.transaction.transaction_id)
+            return recorded
+        return Recorded(recorded.recording, record)
+
+    def _record(
+        self, submission: Submission, *, wait: bool
+    ) -> tuple[Recorded, asyncio.Future[TransactionRecord] | None]:
+        parts = self._parts
+        recorded = record_transaction(
+            submission,
+            store=parts.store,
+            gazetteer=parts.gazetteer,
+            randomness=parts.randomness,
+            now_ms=parts.clock.now_ms(),
+        )
+        undecided = recorded.recording is not Recording.CONFLICT and recorded.record.status is Status.PENDING
+        if not (wait and undecided):
+            return recorded, None
+        return recorded, parts.scoring.decision(recorded.record.transaction.transaction_id)
+
+    def transaction(self, transaction_id: str) -> TransactionRecord | None:
+        """Return a payment."""
+        return self._parts.reader.transaction(transaction_id)
+
+    def transactions(
+        self, *, user_id: str | None, status: Status | None, limit: int, before: int | None
+    ) -> TransactionPage:
+        """Return a page of payments, newest first."""
+        return self._parts.reader.transactions(user_id=user_id, status=status, limit=limit, before=before)
+
+    async def label(
+        self, transaction_id: str, *, value: LabelValue, source: LabelSource, note: str | None, replace: bool
+    ) -> Labelled:
+        """Label a payment."""
+        parts = self._parts
+        return await self._write(
+            lambda: label_transaction(
+                transaction_id,
+                value=value,
+                source=source,
+                note=note,
+                replace=replace,
+                store=parts.store,
+                now_ms=parts.clock.now_ms(),
+            )
+        )
+
+    def account(self, user_id: str) -> Account | None:
+        """Return an account."""
+        return self._parts.reader.account(user_id)
+
+    def accounts(self, *, limit: int, after: str) -> Sequence[Account]:
+        """Return accounts in order of their ids."""
+        return self._parts.reader.accounts(limit=limit, after=after)
+
+    async def put_account(self, user_id: str, submission: AccountSubmission) -> AccountPut:
+        """Create or replace an account."""
+        parts = self._parts
+        return await self._write(
+            lambda: put_account(
+                user_id, submission, store=parts.store, gazetteer=parts.gazetteer, now_ms=parts.clock.now_ms()
+            )
+        )
+
+    async def release_account(self, user_id: str) -> Account | None:
+        """End the hold that a NO put on an account."""
+        return await self._write(lambda: release_account(user_id, store=self._parts.store))
+
+    def conversation(self, phone: str, *, limit: int) -> Sequence[Message]:
+        """Return the latest texts to and from a phone."""
+        return self._parts.reader.conversation(phone, limit=limit)
+
+    def log(self, *, after: int, limit: int) -> Sequence[LogEntry]:
+        """Return what happened after a position of the change log."""
+        return self._parts.reader.log(after=after, limit=limit)
+
+    def exposition(self) -> bytes:
+        """Print the metrics."""
+        positions = {"score": self._parts.reader.cursor("score")}
+        self.metrics.gauge(writer_waiting=self._parts.writer.waiting, positions=positions)
+        return self.metrics.exposition()
+
+    @property
+    def provider(self) -> Provider:
+        """The messaging provider."""
+        return self._parts.provider
+
+    async def receive_text(self, text: InboundText) -> ReplyOutcome:
+        """Handle a cardholder's text, and send what follows from it."""
+        parts = self._parts
+        outcome = await self._write(
+            lambda: handle_reply(
+                text,
+                store=parts.store,
+                sender=parts.texting.sender,
+                now_ms=parts.clock.now_ms(),
+                token=parts.randomness.token(8),
+                change_window_ms=parts.settings.change_window_s * 1000,
+            )
+        )
+        self.metrics.count("replies_total", {"outcome": outcome.result.value})
+        parts.texting.wake()
+        return outcome
+
+    async def track_delivery(self, report: DeliveryReport) -> Tracked:
+        """Record what the provider says of a text, and send what follows from it."""
+        parts = self._parts
+        tracked = await self._write(
+            lambda: track_delivery(
+                report,
+                store=parts.store,
+                sender=parts.texting.sender,
+                now_ms=parts.clock.now_ms(),
+                token=parts.randomness.token(8),
+            )
+        )
+        parts.texting.wake()
+        return tracked
+
+    async def _write(self, work: Callable[[], T]) -> T:
+        return await self._parts.writer.submit(work)

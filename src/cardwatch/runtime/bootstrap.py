@@ -1,0 +1,117 @@
+"""Puts the embedded application together; the one module that names adapters."""
+
+from functools import partial
+
+from cardwatch.adapters.channels.provider import MessagingProvider, simulated_provider, twilio_provider
+from cardwatch.adapters.clock import SystemClock, SystemRandomness
+from cardwatch.adapters.gazetteer import OfflineGazetteer
+from cardwatch.adapters.models import find_model, open_scorer
+from cardwatch.adapters.sqlite.store import SqliteReader, SqliteStore
+from cardwatch.domain.errors import InvalidInput
+from cardwatch.domain.policy import Policy, parse_policy
+from cardwatch.domain.transaction import TransactionRecord
+from cardwatch.features.engine import default_engine
+from cardwatch.ports import Clock, Randomness, Store
+from cardwatch.runtime.application import Application, Parts
+from cardwatch.runtime.scoring import ScoringConsumer
+from cardwatch.runtime.settings import Settings, WrongSetting
+from cardwatch.runtime.telemetry import PrometheusMetrics
+from cardwatch.runtime.texting import Texting
+from cardwatch.runtime.writer import Writer
+from cardwatch.services.ask_cardholder import Sender
+from cardwatch.services.score_transaction import Asking, Decided, Judges, score_transaction
+
+
+def open_application(settings: Settings) -> Application:
+    """Open the data folder and everything that serves it; raises OperatingError or WrongSetting."""
+    clock, randomness = SystemClock(), SystemRandomness()
+    judges = load_judges(settings)
+    store = open_store(settings)
+    reader = store.reader()
+    metrics = PrometheusMetrics()
+    provider = open_provider(settings, reader=reader, clock=clock, randomness=randomness)
+    sender = Sender(
+        institution=settings.institution, own_number=provider.channel.own_number, channel=provider.channel.name
+    )
+    asking = Asking(sender, settings.challenge_ttl_s * 1000, randomness)
+    scoring = ScoringConsumer(store, partial(_decide, store=store, judges=judges, asking=asking), clock, metrics)
+    writer = Writer(store, scoring)
+    texting = Texting(
+        store=store,
+        reader=reader,
+        writer=writer,
+        channel=provider.channel,
+        sender=sender,
+        clock=clock,
+        randomness=randomness,
+        metrics=metrics,
+    )
+    scoring.on_texts = texting.wake
+    return Application(
+        Parts(
+            settings=settings,
+            store=store,
+            reader=reader,
+            checkpointer=store.checkpointer(),
+            clock=clock,
+            randomness=randomness,
+            gazetteer=OfflineGazetteer(),
+            metrics=metrics,
+            judges=judges,
+            writer=writer,
+            scoring=scoring,
+            texting=texting,
+            provider=provider,
+        )
+    )
+
+
+def open_provider(
+    settings: Settings, *, reader: SqliteReader, clock: Clock, randomness: Randomness
+) -> MessagingProvider:
+    """Make the provider that the settings name: Twilio, or the simulated phone."""
+    if settings.twilio_account_sid is None or settings.twilio_auth_token is None:
+        return simulated_provider(store=reader, public_url=settings.effective_public_url, randomness=randomness)
+    return twilio_provider(
+        account_sid=settings.twilio_account_sid,
+        auth_tokens=[token.strip() for token in settings.twilio_auth_token.split(",")],
+        own_number=settings.twilio_messaging_service_sid or settings.twilio_from_number or "",
+        public_url=settings.effective_public_url,
+        api_url=settings.twilio_api_url,
+        clock=clock,
+    )
+
+
+def open_store(settings: Settings) -> SqliteStore:
+    """Open the data folder for writing; raises StoreUnavailable when another process has it."""
+    return SqliteStore(settings.database)
+
+
+def open_reader(settings: Settings) -> SqliteReader:
+    """Open the data folder for reading, whoever writes it."""
+    return SqliteReader(settings.database)
+
+
+def load_judges(settings: Settings) -> Judges:
+    """Load what decides: features, model, policy, threshold."""
+    engine = default_engine()
+    scorer = open_scorer(find_model(settings.model, settings.data_dir) if settings.model else None, engine=engine)
+    threshold = settings.fraud_threshold if settings.fraud_threshold is not None else scorer.threshold
+    return Judges(engine=engine, scorer=scorer, policy=load_policy(settings), threshold=threshold)
+
+
+def load_policy(settings: Settings) -> Policy:
+    """Load the policy file, or the empty policy where there is none; raises WrongSetting that names the fault."""
+    path = settings.policy_file
+    if path is None:
+        return Policy()
+    try:
+        return parse_policy(path.read_bytes())
+    except OSError as error:
+        raise WrongSetting(f"CARDWATCH_POLICY: {path} cannot be read: {error.strerror}") from error
+    except InvalidInput as error:
+        raise WrongSetting(f"CARDWATCH_POLICY: {path}: {error}") from error
+
+
+def _decide(record: TransactionRecord, now_ms: int, *, store: Store, judges: Judges, asking: Asking) -> Decided:
+    return score_transaction(record, store=store, judges=judges, asking=asking, now_ms=now_ms)

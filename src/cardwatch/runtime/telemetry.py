@@ -1,0 +1,98 @@
+"""Metrics for Prometheus and JSON logs. Neither ever carries a name, a number, an address or a text of a person."""
+
+import logging
+import sys
+from collections.abc import Mapping
+from typing import TextIO
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+_COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "decisions_total": ("Payments decided", ("outcome", "by")),
+    "http_requests_total": ("HTTP requests answered", ("method", "route", "status")),
+    "replies_total": ("Replies from cardholders", ("outcome",)),
+    "challenges_total": ("Challenges by what became of them", ("outcome",)),
+    "texts_total": ("Texts handed to the provider, by result", ("kind", "result")),
+    "dead_letters_total": ("Things set aside because they could not be handled", ("consumer",)),
+    "labels_total": ("Labels by value and source", ("value", "source")),
+}
+
+_FAST_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
+
+_HISTOGRAMS: dict[str, tuple[str, tuple[str, ...], tuple[float, ...]]] = {
+    "http_request_seconds": ("Time to answer a request", ("route",), _FAST_S),
+    "decision_seconds": ("Time from receipt of a payment to its decision", (), _FAST_S),
+    "fraud_score": ("Scores given", (), (0.001, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 0.99)),
+}
+
+
+class PrometheusMetrics:
+    """The Metrics port over one Prometheus registry."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._counters = {
+            name: Counter(f"cardwatch_{name}", text, labels, registry=self.registry)
+            for name, (text, labels) in _COUNTERS.items()
+        }
+        self._histograms = {
+            name: Histogram(f"cardwatch_{name}", text, labels, buckets=buckets, registry=self.registry)
+            for name, (text, labels, buckets) in _HISTOGRAMS.items()
+        }
+        self._writer_waiting = Gauge("cardwatch_writer_waiting", "Jobs that wait to be written", registry=self.registry)
+        self._log_lag = Gauge(
+            "cardwatch_consumer_position", "Position in the change log", ("consumer",), registry=self.registry
+        )
+
+    def count(self, name: str, labels: Mapping[str, str] | None = None, amount: int = 1) -> None:
+        """Add to a counter of the table above."""
+        counter = self._counters[name]
+        (counter.labels(**labels) if labels else counter).inc(amount)
+
+    def observe(self, name: str, value: float, labels: Mapping[str, str] | None = None) -> None:
+        """Record a value in a histogram of the table above."""
+        histogram = self._histograms[name]
+        (histogram.labels(**labels) if labels else histogram).observe(value)
+
+    def gauge(self, *, writer_waiting: int, positions: Mapping[str, int]) -> None:
+        """Set what is read off at scrape time."""
+        self._writer_waiting.set(writer_waiting)
+        for consumer, position in positions.items():
+            self._log_lag.labels(consumer).set(position)
+
+    def exposition(self) -> bytes:
+        """Print all metrics in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+
+def configure_logging(level: str, stream: TextIO | None = None) -> None:
+    """Write JSON lines, one event each, to standard error (or another stream)."""
+    logger_factory = structlog.WriteLoggerFactory(file=stream or sys.stderr)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _only_the_kind_of_error,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=logger_factory,
+        cache_logger_on_first_use=False,
+    )
+
+
+def _only_the_kind_of_error(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Keep the type and place of an exception; its message may quote what a person sent."""
+    error = event.pop("exc_info", None)
+    if isinstance(error, BaseException):
+        event["error"] = type(error).__name__
+        frames = []
+        trace = error.__traceback__
+        while trace is not None:
+            code = trace.tb_frame.f_code
+            frames.append(f"{code.co_filename.rpartition('cardwatch/')[2]}:{trace.tb_lineno} {code.co_name}")
+            trace = trace.tb_next
+        event["trace"] = frames[-8:]
+    return event
