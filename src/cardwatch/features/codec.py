@@ -25,7 +25,6 @@ class Codec:
         positions = plan.positions()
         self._prefix = bytes.fromhex(spec_hash)[:HASH_BYTES]
         self._scalars = len(plan.stored_scalars())
-        self._totals = len(plan.totals())
         self._size = plan.size()
         self._rings = [
             (
@@ -45,14 +44,9 @@ class Codec:
         ]
         self._buckets = positions.get("buckets", -1)
         self._bounds = (positions["lowest"], positions["highest"]) if plan.quantiles else (-1, -1)
-        self._regions_end = self._lists[0][1] if self._lists else self._size
         self._unpack = msgspec.msgpack.Decoder(tuple[list[int], bytes]).decode
         self._pack = msgspec.msgpack.Encoder().encode
-        self._padding = [[0] * n for n in range(max((end for _, end in plan.regions()), default=0) + 1)]
-
-    def empty(self) -> list[int]:
-        """Return the state before the first payment."""
-        return [0] * self._size
+        self._template = [0] * self._size
 
     def understands(self, blob: bytes) -> bool:
         """Whether a blob was written by this definition."""
@@ -64,7 +58,7 @@ class Codec:
         Raises StoreCorrupt when the blob is damaged.
         """
         if blob is None or blob[:HASH_BYTES] != self._prefix:
-            return [0] * self._size
+            return self._template.copy()
         try:
             state = self._load(blob)
         except (msgspec.MsgspecError, IndexError, ValueError) as error:
@@ -76,37 +70,36 @@ class Codec:
     def _load(self, blob: bytes) -> list[int]:
         """Unpack a blob of this definition."""
         values, packed = self._unpack(memoryview(blob)[HASH_BYTES:])
-        padding = self._padding
         at = self._scalars
-        state = values[:at]
-        state += padding[self._totals]
-        for length_at, capacity, _, columns in self._rings:
+        state = self._template.copy()
+        state[:at] = values[:at]
+        for length_at, capacity, tiles_at, columns in self._rings:
             used = values[length_at]
-            free = padding[capacity - used]
-            state += accumulate(values[at : at + used])
-            state += free
-            at += used
-            for _, total_at in columns:
-                column = values[at : at + used]
-                at += used
+            if not used:
+                continue
+            if not 0 < used <= capacity:
+                raise ValueError("too many tiles")
+            end = at + used
+            state[tiles_at : tiles_at + used] = accumulate(values[at:end])
+            for column_at, total_at in columns:
+                at, end = end, end + used
+                column = values[at:end]
+                state[column_at : column_at + used] = column
                 if total_at >= 0:
                     state[total_at] = sum(column)
-                state += column
-                state += free
+            at = end
         if self._buckets >= 0:
-            lowest, highest = values[self._bounds[0]], values[self._bounds[1]]
-            state += padding[lowest]
-            state += values[at : at + highest - lowest + 1]
+            first = self._buckets + values[self._bounds[0]]
+            counts = values[at:]
+            state[first : first + len(counts)] = counts
         if self._lists:
             words = array("I", packed)
             if sys.byteorder == "big":
                 words.byteswap()
-            state += padding[self._regions_end - len(state)]
             word = 0
-            for length_at, _, capacity in self._lists:
+            for length_at, list_at, _ in self._lists:
                 used = values[length_at]
-                state += words[word : word + used]
-                state += padding[capacity - used]
+                state[list_at : list_at + used] = words[word : word + used]
                 word += used
         return state
 
