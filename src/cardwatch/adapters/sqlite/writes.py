@@ -51,14 +51,14 @@ _UPDATE_ACCOUNT: Final = "UPDATE accounts SET version = ?2, body = ?3 WHERE user
 _TRANSACTION_EXISTS: Final = "SELECT 1 FROM transactions WHERE transaction_id = ?"
 _INSERT_CHALLENGE: Final = (
     "INSERT INTO challenges"
-    " (challenge_id, transaction_id, user_id, phone, state, asked_at_ms, expires_at_ms, version, body)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (challenge_id) DO NOTHING"
+    " (challenge_id, user_id, phone, state, asked_at_ms, expires_at_ms, version, body)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (challenge_id) DO NOTHING"
 )
 _SET_CHALLENGE: Final = "UPDATE transactions SET challenge_id = ? WHERE transaction_id = ?"
 _CHALLENGE_STATE: Final = "SELECT state FROM challenges WHERE challenge_id = ? AND version = ?"
 _UPDATE_CHALLENGE: Final = (
-    "UPDATE challenges SET transaction_id = ?2, user_id = ?3, phone = ?4, state = ?5, asked_at_ms = ?6,"
-    " expires_at_ms = ?7, version = ?8, body = ?9 WHERE challenge_id = ?1"
+    "UPDATE challenges SET user_id = ?2, phone = ?3, state = ?4, asked_at_ms = ?5, expires_at_ms = ?6,"
+    " version = ?7, body = ?8 WHERE challenge_id = ?1"
 )
 _INSERT_MESSAGE: Final = (
     "INSERT INTO messages"
@@ -148,7 +148,6 @@ def _challenge_row(change: AddChallenge | PutChallenge) -> tuple[object, ...]:
     challenge = change.challenge
     return (
         challenge.challenge_id,
-        challenge.transaction_id,
         challenge.user_id,
         challenge.phone,
         challenge.state,

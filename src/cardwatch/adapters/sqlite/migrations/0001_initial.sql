@@ -17,7 +17,6 @@ CREATE INDEX transactions_by_status ON transactions (status) WHERE status <> 'ap
 
 CREATE TABLE challenges (
     challenge_id TEXT PRIMARY KEY,
-    transaction_id TEXT NOT NULL REFERENCES transactions (transaction_id),
     user_id TEXT NOT NULL,
     phone TEXT NOT NULL,
     state TEXT NOT NULL,
