@@ -1,7 +1,5 @@
 """What the tests of the conversation share: a challenged payment on a phone, and a worker that sends at once."""
 
-import msgspec
-
 from cardwatch.adapters.clock import SeededRandomness
 from cardwatch.adapters.memory import MemoryStore
 from cardwatch.domain.challenge import Challenge
@@ -80,11 +78,6 @@ def status_of(store: MemoryStore, transaction_id: str) -> Status:
 def sent_bodies(store: MemoryStore, phone: str = PHONE) -> list[str]:
     """Return the bodies of all texts to a phone, whatever became of them."""
     return [m.body for m in store.conversation(phone, limit=1000) if m.direction == "outbound"]
-
-
-def with_version(challenge: Challenge, **fields: object) -> Challenge:
-    """Return the next version of a challenge with other fields."""
-    return msgspec.structs.replace(challenge, **fields, version=challenge.version + 1)
 
 
 def send_all(store: MemoryStore, *, now_ms: int = NOW_MS) -> ScriptedChannel:

@@ -2,7 +2,7 @@
 
 The three steps are apart so that a runtime can deliver in a thread while the store stays on its own. A crash between
 them leaves a text claimed; once its lease has run out it is looked up at the provider before anything is sent again.
-The lease must be longer than the channel's own timeout.
+A channel gives back a claim that waited so long that the lease could run out while it is being sent.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from cardwatch.services.ask_cardholder import Sender
 from cardwatch.services.track_delivery import not_delivered, question_sent
 
 LEASE_MS = 60_000
-"""How long a claim lasts; the Twilio channel gives up after 10 seconds."""
+"""How long a claim lasts; one send through Twilio takes 20 seconds at most."""
 
 LOOK_UP_DELAY_MS = 15_000
 """Time for the provider to list what it may have taken, before it is asked."""

@@ -11,7 +11,7 @@ from cardwatch.adapters.channels.twilio import TwilioChannel
 from cardwatch.adapters.channels.twilio_errors import REFUSALS
 from cardwatch.adapters.clock import FixedClock
 from cardwatch.domain.errors import OperatingError
-from cardwatch.domain.message import Message
+from cardwatch.domain.message import Message, MessageState
 from cardwatch.ports import NotSent, Sent, UnknownSent
 from tests.builders import PHONE, make_message
 from tests.fakes.twilio_server import ACCOUNT_SID, AUTH_TOKEN, FakeTwilio, Fault, running_twilio
@@ -60,6 +60,15 @@ def test_a_text_is_created_with_all_that_twilio_needs(twilio: FakeTwilio) -> Non
         "ValidityPeriod": "60",
         "StatusCallback": "https://cardwatch.example/webhook/twilio/status?message=txn%2F1%3Achallenge%26x",
     }
+
+
+def test_a_claim_that_waited_too_long_is_given_back_unsent(twilio: FakeTwilio) -> None:
+    """Sent at the end of its lease, a text could be looked up before it arrived, and go out twice."""
+    channel = channel_to(twilio.url)
+    claimed = question(state=MessageState.SENDING, due_at_ms=LONG_AGO_MS + 999)
+    assert channel.send(claimed) == NotSent("claim ran out before it was sent", retryable=True)
+    assert twilio.requests == []
+    assert isinstance(channel.send(msgspec.structs.replace(claimed, due_at_ms=LONG_AGO_MS + 1_000)), Sent)
 
 
 @pytest.mark.parametrize(("left_ms", "validity"), [(-5, "1"), (999, "1"), (1_800_000, "1800"), (10**9, "36000")])

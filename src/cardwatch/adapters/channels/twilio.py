@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from cardwatch.adapters.channels.twilio_errors import error_text, refusal
 from cardwatch.domain.errors import OperatingError
-from cardwatch.domain.message import Message
+from cardwatch.domain.message import Message, MessageState
 from cardwatch.ports import Clock, NotSent, Sent, UnknownSent
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ class TwilioChannel:
 
     def send(self, message: Message) -> Sent | NotSent | UnknownSent:
         """Hand a text to Twilio, to be delivered within its remaining life."""
+        if self._claim_may_run_out(message):
+            return NotSent("claim ran out before it was sent", retryable=True)
         client = self._connect()
         from requests.exceptions import RequestException  # noqa: PLC0415 - heavy; only what sends pays for it
         from twilio.base.exceptions import TwilioException  # noqa: PLC0415
@@ -89,6 +91,11 @@ class TwilioChannel:
             raise OperatingError(f"the provider could not be asked ({type(error).__name__})") from None
         matching = [found for found in listed if _is_same(found, message)]
         return Sent(matching[-1].sid) if matching else None
+
+    def _claim_may_run_out(self, message: Message) -> bool:
+        """Say whether a claimed text that waited for its turn might still be under way when others look it up."""
+        longest_ms = int(2 * self._timeout_s * 1000)  # connecting and reading have the timeout each
+        return message.state is MessageState.SENDING and self._clock.now_ms() + longest_ms > message.due_at_ms
 
     def _parameters(self, message: Message) -> dict[str, Any]:
         sender = message.own_number

@@ -7,9 +7,6 @@ from cardwatch.domain.message import MessageState
 from cardwatch.services.reply_turn import InboundText
 from cardwatch.services.track_delivery import DeliveryReport
 
-NO_REPLY = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
-"""TwiML that answers nothing; our answers are texts of the outbox."""
-
 _STATES = {
     "accepted": MessageState.ACCEPTED,
     "scheduled": MessageState.ACCEPTED,
