@@ -327,14 +327,26 @@ def test_a_late_answer_asks_the_next_question() -> None:
     assert challenge_of(store, "txn_2").state is ChallengeState.ASKED
 
 
-def test_a_yes_before_its_question_left_is_about_something_else() -> None:
-    """A question that still lies in the outbox was not seen, so it was not answered."""
+def test_a_bare_yes_is_not_to_a_question_that_lies_in_the_outbox_behind_an_earlier_one() -> None:
+    """Two days after a question that went unanswered, a YES may still be about that one."""
+    store = MemoryStore()
+    asked(store, "txn_1")
+    later = NOW_MS + 48 * HOUR_MS
+    sweep(store, later)
+    assert challenge_payment(store, "txn_2", now_ms=later).code is None
+    assert say(store, "YES", now_ms=later) is Result.LATE
+    assert status_of(store, "txn_2") is Status.CHALLENGED
+    send_all(store, now_ms=later)
+    assert say(store, "YES", now_ms=later) is Result.CONFIRMED
+
+
+def test_a_yes_faster_than_our_record_of_sending_counts() -> None:
+    """Nothing else was asked on that phone for days, or the code proves that the question was read."""
     store = MemoryStore()
     challenge_payment(store, "txn_1")
-    assert say(store, "YES") is Result.UNMATCHED
-    assert status_of(store, "txn_1") is Status.CHALLENGED
-    send_all(store)
     assert say(store, "YES") is Result.CONFIRMED
+    second = challenge_payment(store, "txn_2")
+    assert say(store, f"YES {second.code}") is Result.CONFIRMED
 
 
 # Unclear

@@ -105,7 +105,7 @@ def _yes(turn: Turn) -> Verdict:
     standing = turn.answerable()
     past = turn.past()
     if turn.reply.code is not None:
-        named = [c for c in [*standing, *past] if c.code == turn.reply.code]
+        named = [c for c in [*turn.standing(), *past] if c.code == turn.reply.code]
         if named:
             return _yes_to(turn, named[0])
     elif not standing and past:
@@ -174,7 +174,7 @@ def _no(turn: Turn) -> Verdict:
     named = [c for c in [*standing, *past] if turn.reply.code is not None and c.code == turn.reply.code]
     if named and named[0].state is not ChallengeState.ASKED:
         return _no_to_closed(turn, named[0])
-    targets = named or turn.answerable() or ([] if past else standing)
+    targets = named or turn.answerable()
     if targets:
         return _deny(turn, targets)
     confirmed = [c for c in past if c.state is ChallengeState.CONFIRMED and _can_change(turn, c)]

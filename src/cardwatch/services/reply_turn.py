@@ -102,8 +102,13 @@ class Turn:
         return [c for c in open_challenges if c.state is ChallengeState.ASKED and self._was_asked_from(c)]
 
     def answerable(self) -> list[Challenge]:
-        """Return the standing questions that may have reached the phone: only those can have been answered."""
-        return [c for c in self.standing() if not self.is_unasked(c)]
+        """Return the standing questions that a reply without a code can be an answer to.
+
+        One that still lies in the outbox is not, if the reply may be about an earlier question.
+        """
+        standing = self.standing()
+        put = [c for c in standing if not self.is_unasked(c)]
+        return put if put or self.past() else standing
 
     def past(self) -> list[Challenge]:
         """Return the closed questions that a reply may still be about, newest first."""
