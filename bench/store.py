@@ -1,10 +1,11 @@
 """What the embedded store costs: µs per verb and payment, and commits per second, in groups of several sizes.
 
-    .venv/bin/python bench/store.py [--seconds 3] [--accounts 20000] [--folder DIR]
+    .venv/bin/python bench/store.py [--seconds 3] [--accounts 20000] [--rate 1000] [--no-checkpointer] [--folder DIR]
 
 One payment is what the running system does with it: recorded in one group, then in the next read back with its
 account and two entity states, decided, both states and the consumer's cursor written. CPU is this thread's;
-the commit's own time, which waits for the disk, is shown beside it.
+the commit's own time, which waits for the disk, is shown beside it. Without --rate payments come as fast as the
+store takes them, which is also as fast as a checkpointer can fall behind.
 """
 
 import argparse
@@ -14,9 +15,11 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event, Thread
 from typing import TypeVar
 
 from cardwatch.adapters.sqlite import SqliteStore
+from cardwatch.adapters.sqlite.checkpoint import INTERVAL_MS, Checkpointer
 from cardwatch.domain.account import Account, Home
 from cardwatch.domain.changes import AddTransaction, Change, DecideTransaction, PutAccount, PutState, SetCursor
 from cardwatch.domain.decision import DecidedBy, Decision, Outcome
@@ -142,10 +145,21 @@ class Load:
         ]
 
 
-def measure(folder: Path, *, group: int, seconds: float, accounts: int, wal_pages: int) -> str:
+def checkpoint_until(checkpointer: Checkpointer, stop: Event) -> None:
+    """Carry the write-ahead log over beside the writer, as the runtime does."""
+    while not stop.wait(INTERVAL_MS / 1000):
+        checkpointer.run()
+    checkpointer.close()
+
+
+def measure(folder: Path, *, group: int, seconds: float, accounts: int, rate: float, checkpoints: bool) -> str:
     """Run one group size on a fresh store; returns its rows of the table."""
-    store = SqliteStore(folder / "cardwatch.db", wal_autocheckpoint_pages=wal_pages)
+    store = SqliteStore(folder / "cardwatch.db")
     load, timings = Load(store, accounts), Timings()
+    stop = Event()
+    checkpointer = Thread(target=checkpoint_until, args=(store.checkpointer(), stop)) if checkpoints else None
+    if checkpointer:
+        checkpointer.start()
     commits, payments, cpu_s, commit_wall_s = 0, 0, 0.0, 0.0
     started = time.perf_counter()
     while time.perf_counter() - started < seconds:
@@ -157,6 +171,11 @@ def measure(folder: Path, *, group: int, seconds: float, accounts: int, wal_page
         cpu_s += time.thread_time() - cpu_before
         commit_wall_s += time.perf_counter() - wall_before
         commits, payments = commits + 2, payments + group
+        if rate:
+            time.sleep(max(0.0, started + payments / rate - time.perf_counter()))
+    stop.set()
+    if checkpointer:
+        checkpointer.join()
     store.close()
     return (
         f"{timings.table(group)}\n{group:>6} {'whole payment, CPU':<28} {cpu_s / payments * 1e6:>9.1f}"
@@ -170,7 +189,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--accounts", type=int, default=20_000)
     parser.add_argument("--groups", type=int, nargs="*", default=[1, 8, 32, 256])
-    parser.add_argument("--wal-pages", type=int, default=4_000)
+    parser.add_argument("--rate", type=float, default=0.0, help="payments per second offered; 0 for all it takes")
+    parser.add_argument("--no-checkpointer", action="store_true", help="let commits carry the log over")
     parser.add_argument("--folder", type=Path, default=None, help="where to put the files; on the disk to be measured")
     options = parser.parse_args()
     print(f"{'group':>6} {'verb':<28} {'p50 us':>9} {'p99 us':>9} {'p99.9 us':>9} {'max us':>10}")
@@ -183,7 +203,8 @@ def main() -> None:
                     group=group,
                     seconds=options.seconds,
                     accounts=options.accounts,
-                    wal_pages=options.wal_pages,
+                    rate=options.rate,
+                    checkpoints=not options.no_checkpointer,
                 ),
                 flush=True,
             )
