@@ -5,9 +5,11 @@ from cardwatch.adapters.memory import MemoryStore
 from cardwatch.domain.challenge import Challenge
 from cardwatch.domain.changes import AddTransaction, DecideTransaction, PutAccount
 from cardwatch.domain.decision import Outcome
+from cardwatch.domain.label import LabelSource, LabelValue
 from cardwatch.domain.money import Money
 from cardwatch.domain.transaction import Status
 from cardwatch.services.ask_cardholder import ChallengePlan, Sender, plan_challenge
+from cardwatch.services.expire_challenges import expire_challenges
 from cardwatch.services.handle_reply import handle_reply
 from cardwatch.services.reply_turn import InboundText, Result
 from cardwatch.services.send_messages import send_due
@@ -111,3 +113,21 @@ def asked(store: MemoryStore, transaction_id: str, *, user_id: str = "user_001",
     challenge_payment(store, transaction_id, user_id=user_id, score=score)
     send_all(store)
     return challenge_of(store, transaction_id)
+
+
+def account_held(store: MemoryStore, user_id: str = "user_001") -> bool:
+    """Say whether an account is held."""
+    account = store.account(user_id)
+    return account is not None and account.held_since_ms is not None
+
+
+def label_of(store: MemoryStore, transaction_id: str) -> tuple[LabelValue, LabelSource] | None:
+    """Return a payment's label, without its time."""
+    record = store.transaction(transaction_id)
+    assert record is not None
+    return (record.label.value, record.label.source) if record.label else None
+
+
+def sweep(store: MemoryStore, now_ms: int) -> None:
+    """Expire what is over."""
+    expire_challenges(store=store, sender=SENDER, now_ms=now_ms, token="5a")
