@@ -1,0 +1,148 @@
+"""Training: same input, same bytes; windows and label delays are kept; metrics are what they say."""
+
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import polars as pl
+import pytest
+
+from cardwatch.adapters.models import open_scorer
+from cardwatch.domain.errors import InvalidInput
+from cardwatch.domain.history import HistoryRow
+from cardwatch.domain.times import DAY_MS
+from cardwatch.features.engine import default_engine
+from cardwatch.learning import metrics
+from cardwatch.learning.feature_file import feature_file
+from cardwatch.learning.replay import replay_sample
+from cardwatch.learning.score_file import score_file
+from cardwatch.learning.simulate.population import PopulationSpec, simulate_population
+from cardwatch.learning.train import TrainingSpec, train
+from cardwatch.models.bundle import Bundle, Costs
+
+ENGINE = default_engine()
+POPULATION = PopulationSpec(seed=9, accounts=250, days=60, incidents_per_thousand_account_days=6.0)
+START_MS = POPULATION.first_day * DAY_MS
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[HistoryRow]:
+    """Return a small population with more fraud than life has."""
+    return list(simulate_population(POPULATION))
+
+
+def trained(rows: list[HistoryRow], out: Path) -> Bundle:
+    """Train a small model."""
+    return train(rows, spec=TrainingSpec(source="simulated", trees_max=30), engine=ENGINE, out=out)
+
+
+def test_the_same_rows_give_the_same_bytes(rows: list[HistoryRow], tmp_path: Path) -> None:
+    """Two trainings agree in every byte of every file, another process's too."""
+    trained(rows, tmp_path / "first")
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from tests.learning.test_train import POPULATION, simulate_population, trained\n"
+        "trained(list(simulate_population(POPULATION)), Path(sys.argv[1]))\n"
+    )
+    root = Path(__file__).parents[2]
+    again = [sys.executable, "-c", program, str(tmp_path / "again")]
+    subprocess.run(again, check=True, cwd=root, env={**os.environ, "PYTHONPATH": str(root), "PYTHONHASHSEED": "7"})
+    for name in ("model.txt", "bundle.json", "card.md"):
+        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+
+
+def test_a_trained_bundle_opens_and_finds_fraud(rows: list[HistoryRow], tmp_path: Path) -> None:
+    """What training wrote serves at once, and its out-of-time slice lies after its training payments."""
+    bundle = trained(rows, tmp_path)
+    scorer = open_scorer(tmp_path)
+    assert scorer.model_version == bundle.facts.model_version
+    assert bundle.facts.metrics.roc_auc.value > 0.9
+    window = bundle.facts.window
+    assert window.from_ms < window.stopping_from_ms < window.slice_from_ms < window.until_ms
+    assert 0 < bundle.facts.threshold < 1
+
+
+def test_later_rows_and_their_labels_change_no_feature(rows: list[HistoryRow]) -> None:
+    """A window's features and labels are the same whatever follows it, and earlier rows do feed the state."""
+    until_ms = START_MS + 20 * DAY_MS
+    cut = [row for row in rows if row.transaction.timestamp_ms < until_ms]
+    window = {"engine": ENGINE, "from_ms": START_MS + 10 * DAY_MS, "until_ms": until_ms}
+    whole, alone = replay_sample(rows, **window), replay_sample(cut, **window)  # type: ignore[arg-type]
+    assert whole.matrix.tobytes() == alone.matrix.tobytes()
+    assert whole.transaction_ids == alone.transaction_ids
+    flipped = [msgspec.structs.replace(row, is_fraud=not row.is_fraud) for row in rows]
+    assert replay_sample(flipped, **window).matrix.tobytes() == whole.matrix.tobytes()  # type: ignore[arg-type]
+    without = [row for row in cut if row.transaction.timestamp_ms >= window["from_ms"]]  # type: ignore[operator]
+    assert replay_sample(without, **window).matrix.tobytes() != whole.matrix.tobytes()  # type: ignore[arg-type]
+
+
+def test_a_label_that_was_not_known_yet_counts_as_genuine(rows: list[HistoryRow]) -> None:
+    """With a time by which labels had to be known, later fraud reports do not count."""
+    until_ms = START_MS + 30 * DAY_MS
+    known = replay_sample(rows, engine=ENGINE, until_ms=until_ms, known_by_ms=until_ms + 60 * DAY_MS)
+    early = replay_sample(rows, engine=ENGINE, until_ms=until_ms, known_by_ms=until_ms)
+    assert 0 < sum(early.frauds) < sum(known.frauds)
+
+
+def test_a_window_without_payments_or_fraud_is_one_clear_line(rows: list[HistoryRow], tmp_path: Path) -> None:
+    """An empty window, and one with too little fraud, say what is wrong."""
+    empty = TrainingSpec(source="simulated", from_ms=START_MS + 900 * DAY_MS)
+    with pytest.raises(InvalidInput, match="no payment lies between"):
+        train(rows, spec=empty, engine=ENGINE, out=tmp_path)
+    short = TrainingSpec(source="simulated", until_ms=START_MS + 3 * DAY_MS)
+    with pytest.raises(InvalidInput, match="take a longer window"):
+        train(rows, spec=short, engine=ENGINE, out=tmp_path)
+
+
+def test_files_of_scores_and_features_hold_the_window(rows: list[HistoryRow], tmp_path: Path) -> None:
+    """Scores equal those of the features, ids are the window's, types are text and float64."""
+    window = (START_MS + 10 * DAY_MS, START_MS + 12 * DAY_MS)
+    scorer, heard = open_scorer(), list[int]()
+    scores, features = tmp_path / "scores.parquet", tmp_path / "features.parquet"
+    count = score_file(
+        rows, scorer=scorer, engine=ENGINE, out=scores, from_ms=window[0], until_ms=window[1], progress=heard.append
+    )
+    assert feature_file(rows, engine=ENGINE, out=features, from_ms=window[0], until_ms=window[1]) == count
+    table, vectors = pl.read_parquet(scores), pl.read_parquet(features)
+    assert table.schema == {"transaction_id": pl.String, "score": pl.Float64}
+    expected = [row.transaction.transaction_id for row in rows if window[0] <= row.transaction.timestamp_ms < window[1]]
+    assert table["transaction_id"].to_list() == vectors["transaction_id"].to_list() == expected
+    assert tuple(vectors.columns[1:]) == ENGINE.names
+    assert table["score"].to_list() == [scorer.score(vector) for vector in vectors.drop("transaction_id").iter_rows()]
+    assert sum(heard) > 0
+
+
+def test_ranking_metrics_agree_with_hand_counts() -> None:
+    """Average precision and area under the curve on cases small enough to count, ties among them."""
+    frauds, scores = np.array([1, 0, 1, 0]), np.array([0.9, 0.8, 0.7, 0.1])
+    assert metrics.average_precision(frauds, scores) == pytest.approx((1 + 2 / 3) / 2)
+    assert metrics.roc_auc(frauds, scores) == pytest.approx(3 / 4)
+    tied = np.array([0.5, 0.5, 0.5, 0.5])
+    assert metrics.roc_auc(frauds, tied) == pytest.approx(0.5)
+    assert metrics.average_precision(frauds, tied) == pytest.approx(0.5)
+    assert math.isnan(metrics.roc_auc(np.array([0, 0]), np.array([0.1, 0.2])))
+
+
+def test_the_threshold_weighs_missed_fraud_against_asking() -> None:
+    """Cheap fraud is let go where asking is dear, and dear fraud is worth asking about."""
+    frauds, scores = np.array([1, 0, 1, 0]), np.array([0.9, 0.6, 0.5, 0.1])
+    amounts = np.array([100_000, 1000, 1000, 1000])
+    costly, _ = metrics.cheapest_threshold(frauds, scores, amounts, Costs(wrong_challenge_minor=5000, text_minor=1))
+    cheap, cost = metrics.cheapest_threshold(frauds, scores, amounts, Costs(wrong_challenge_minor=100, text_minor=1))
+    assert 0.6 < costly <= 0.9
+    assert 0.1 < cheap <= 0.5
+    assert cost == pytest.approx((100 + 3) / 4)
+
+
+def test_scores_that_are_right_have_no_calibration_error() -> None:
+    """Frauds drawn with the predicted probability give a small error, those of twice the probability a large one."""
+    generator = np.random.default_rng(3)
+    scores = generator.random(50_000) * 0.4
+    right = (generator.random(50_000) < scores).astype(np.int64)
+    wrong = (generator.random(50_000) < 2 * scores).astype(np.int64)
+    assert metrics.calibration_error(metrics.reliability(right, scores)) < 0.01
+    assert metrics.calibration_error(metrics.reliability(wrong, scores)) > 0.1
