@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from decimal import Decimal
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -18,7 +19,6 @@ from cardwatch.domain.label import LabelSource, LabelValue
 from cardwatch.domain.message import Message
 from cardwatch.domain.submission import Submission
 from cardwatch.domain.transaction import Status, TransactionRecord
-from cardwatch.features.event import PaymentEvent
 from cardwatch.ports import (
     Accounts,
     Challenges,
@@ -37,7 +37,7 @@ from cardwatch.runtime.scoring import ScoringConsumer
 from cardwatch.runtime.settings import Settings
 from cardwatch.runtime.telemetry import PrometheusMetrics
 from cardwatch.runtime.texting import Texting
-from cardwatch.runtime.writer import Writer
+from cardwatch.runtime.writer import GroupStore, Writer
 from cardwatch.services.handle_reply import handle_reply
 from cardwatch.services.label_transaction import Labelled, label_transaction
 from cardwatch.services.put_account import AccountPut, put_account, release_account
@@ -49,7 +49,14 @@ from cardwatch.services.track_delivery import DeliveryReport, Tracked, track_del
 T = TypeVar("T")
 
 _CHECKPOINT_S = 0.05
-_WARM_UPS = 50
+_WARM_UPS = 20
+_WARM_UP_ID = "warm-up"
+_WARM_UP_ACCOUNT = AccountSubmission(phone_number="+12065550100", time_zone="America/Los_Angeles")
+_WARM_UP_PAYMENTS = tuple(
+    Submission(user_id=_WARM_UP_ID, amount=Decimal(amount), merchant="Warm-up", location=location)
+    for amount, location in (("4.75", "Seattle, WA"), ("2.10", None), ("9500.00", "Unknown Location"))
+)
+"""An everyday payment, and one that is asked about: both ways are walked."""
 
 
 class Reader(Transactions, Accounts, Challenges, Messages, Stream, Protocol):
@@ -58,6 +65,10 @@ class Reader(Transactions, Accounts, Challenges, Messages, Stream, Protocol):
     def close(self) -> None:
         """Let go of the file."""
         ...
+
+
+class WritableStore(Store, GroupStore, Protocol):
+    """The store that the writer writes."""
 
 
 class Checkpointer(Protocol):
@@ -125,7 +136,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """What an application is made of."""
 
     settings: Settings
-    store: Store
+    store: WritableStore
     reader: Reader
     checkpointer: Checkpointer
     clock: Clock
@@ -182,18 +193,25 @@ class Application:
                     await asyncio.get_running_loop().run_in_executor(thread, self._parts.checkpointer.run)
 
     def _warm_up(self) -> None:
-        """Run features, model and reasons a few times, so that the first payment is as fast as the hundredth."""
-        judges = self._parts.judges
-        event = PaymentEvent(
-            time_s=0, local_time_s=0, account="", merchant="", amount_minor=100, foreign_currency=False
-        )
-        states = judges.engine.load([None for _ in judges.engine.keys(event)])
+        """Take payments in and decide them in groups that are given up: the first real one finds everything warm."""
+        parts = self._parts
         for _ in range(_WARM_UPS):
-            vector = judges.engine.read(event, states)
-            judges.engine.update(event, states)
-            judges.engine.dump(states)
-            judges.scorer.score(vector)
-        judges.scorer.reasons(vector, currency="USD")
+            parts.store.begin_group()
+            try:
+                now_ms = parts.clock.now_ms()
+                put_account(_WARM_UP_ID, _WARM_UP_ACCOUNT, store=parts.store, gazetteer=parts.gazetteer, now_ms=now_ms)
+                for submission in _WARM_UP_PAYMENTS:
+                    record_transaction(
+                        submission,
+                        store=parts.store,
+                        gazetteer=parts.gazetteer,
+                        randomness=parts.randomness,
+                        now_ms=now_ms,
+                    )
+                parts.scoring.run()
+            finally:
+                parts.store.roll_back_group()
+                parts.scoring.rolled_back()
 
     async def record(self, submission: Submission, *, wait_ms: int) -> Recorded:
         """Take a payment in and wait up to `wait_ms` for its decision; the payment is durable in any case.

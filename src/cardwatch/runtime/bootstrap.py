@@ -1,17 +1,19 @@
 """Puts the embedded application together; the one module that names adapters."""
 
 from functools import partial
+from pathlib import Path
 
 from cardwatch.adapters.channels.provider import MessagingProvider, simulated_provider, twilio_provider
+from cardwatch.adapters.channels.twilio_check import check_account
 from cardwatch.adapters.clock import SystemClock, SystemRandomness
 from cardwatch.adapters.gazetteer import OfflineGazetteer
-from cardwatch.adapters.models import find_model, open_scorer
+from cardwatch.adapters.models import find_model, list_models, open_scorer
 from cardwatch.adapters.sqlite.store import SqliteReader, SqliteStore
-from cardwatch.domain.errors import InvalidInput
+from cardwatch.domain.errors import InvalidInput, StoreUnavailable
 from cardwatch.domain.policy import Policy, parse_policy
 from cardwatch.domain.transaction import TransactionRecord
 from cardwatch.features.engine import default_engine
-from cardwatch.ports import Clock, Randomness, Store
+from cardwatch.ports import Clock, Gazetteer, Randomness, Scorer, Store
 from cardwatch.runtime.application import Application, Parts
 from cardwatch.runtime.scoring import ScoringConsumer
 from cardwatch.runtime.settings import Settings, WrongSetting
@@ -20,6 +22,28 @@ from cardwatch.runtime.texting import Texting
 from cardwatch.runtime.writer import Writer
 from cardwatch.services.ask_cardholder import Sender
 from cardwatch.services.score_transaction import Asking, Decided, Judges, score_transaction
+
+__all__ = ["find_model", "list_models"]
+
+
+def system_clock() -> Clock:
+    """Return the machine's clock."""
+    return SystemClock()
+
+
+def system_randomness() -> Randomness:
+    """Return the machine's source of ids and secrets."""
+    return SystemRandomness()
+
+
+def open_gazetteer() -> Gazetteer:
+    """Load the offline gazetteer."""
+    return OfflineGazetteer()
+
+
+def open_model(folder: Path | None) -> Scorer:
+    """Open a model bundle, None for the packaged one; raises OperatingError."""
+    return open_scorer(folder)
 
 
 def open_application(settings: Settings) -> Application:
@@ -88,7 +112,9 @@ def open_store(settings: Settings) -> SqliteStore:
 
 
 def open_reader(settings: Settings) -> SqliteReader:
-    """Open the data folder for reading, whoever writes it."""
+    """Open the data folder for reading, whoever writes it; raises StoreUnavailable when nothing is there."""
+    if not settings.database.exists():
+        raise StoreUnavailable(f"there is no data in {settings.data_dir}; `cardwatch seed` or `serve` makes some")
     return SqliteReader(settings.database)
 
 
@@ -115,3 +141,13 @@ def load_policy(settings: Settings) -> Policy:
 
 def _decide(record: TransactionRecord, now_ms: int, *, store: Store, judges: Judges, asking: Asking) -> Decided:
     return score_transaction(record, store=store, judges=judges, asking=asking, now_ms=now_ms)
+
+
+def check_twilio(settings: Settings) -> str:
+    """Ask Twilio whether credentials and number are good; returns what it said. Raises OperatingError."""
+    return check_account(
+        account_sid=settings.twilio_account_sid or "",
+        auth_token=(settings.twilio_auth_token or "").split(",")[0].strip(),
+        own_number=settings.twilio_messaging_service_sid or settings.twilio_from_number or "",
+        api_url=settings.twilio_api_url,
+    )

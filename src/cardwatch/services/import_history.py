@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from cardwatch.domain.account import Account
-from cardwatch.domain.changes import AddLabel, AddTransaction, Change, DecideTransaction, PutAccount, PutState
+from cardwatch.domain.changes import AddLabel, AddTransaction, Change, DecideTransaction, PutAccount
 from cardwatch.domain.decision import DecidedBy, Decision, Outcome
 from cardwatch.domain.history import HistoryRow
 from cardwatch.domain.label import Label, LabelSource, LabelValue
 from cardwatch.domain.transaction import Status
 from cardwatch.features.engine import FeatureEngine
-from cardwatch.features.event import payment_event
 from cardwatch.ports import Store
+from cardwatch.services.feature_state import state_after
 
 GROUP_ROWS = 500
 """Rows in one commit: a crash loses at most this much work, and repeating the import takes it up again."""
@@ -73,17 +73,11 @@ def _import_group(
 
 def _effects(row: HistoryRow, account: Account, store: Store, engine: FeatureEngine, now_ms: int) -> list[Change]:
     transaction = row.transaction
-    event = payment_event(transaction, account)
-    keys = engine.keys(event)
-    stored = store.states(keys)
-    states = engine.load([found[1] if found else None for found in stored])
-    engine.update(event, states)
     decision = Decision(
         outcome=Outcome.APPROVE, decided_by=DecidedBy.IMPORT, decided_at_ms=now_ms, spec_hash=engine.spec_hash
     )
     changes: list[Change] = [DecideTransaction(transaction.transaction_id, decision, Status.APPROVED)]
-    for (entity, key), found, blob in zip(keys, stored, engine.dump(states), strict=True):
-        changes.append(PutState(entity, key, (found[0] if found else 0) + 1, blob))
+    changes += state_after(transaction, account, store=store, engine=engine)
     if row.is_fraud is not None:
         changes.append(AddLabel(_label(row), None))
     return changes

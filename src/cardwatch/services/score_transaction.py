@@ -10,16 +10,16 @@ from collections.abc import Sequence
 import msgspec
 
 from cardwatch.domain.account import Account
-from cardwatch.domain.changes import Change, DecideTransaction, PutState
+from cardwatch.domain.changes import Change, DecideTransaction
 from cardwatch.domain.decision import DecidedBy, Decision, Outcome, Reason
 from cardwatch.domain.errors import OperatingError
 from cardwatch.domain.policy import Policy, Verdict
 from cardwatch.domain.times import DAY_MS
 from cardwatch.domain.transaction import Status, Transaction, TransactionRecord
 from cardwatch.features.engine import FeatureEngine
-from cardwatch.features.event import payment_event
 from cardwatch.ports import Randomness, Scorer, Store
 from cardwatch.services.ask_cardholder import NotReachable, Sender, plan_challenge
+from cardwatch.services.feature_state import read_features
 
 ASK_AGE_MAX_MS = DAY_MS
 """A payment that happened longer ago is scored and never texted about."""
@@ -67,21 +67,13 @@ class Decided(msgspec.Struct, frozen=True):
     changes: tuple[Change, ...]
 
 
-class _Reading(msgspec.Struct, frozen=True):
-    """Features of a payment, and the state that follows it."""
-
-    vector: list[float]
-    versions: dict[str, int]
-    updates: tuple[Change, ...]
-
-
 def score_transaction(
     record: TransactionRecord, *, store: Store, judges: Judges, asking: Asking, now_ms: int
 ) -> Decided:
     """Decide a pending payment; a scorer that stays down ends in review, never in pending."""
     transaction = record.transaction
     account = store.account(transaction.user_id)
-    reading = _read_features(transaction, account, store, judges.engine)
+    reading = read_features(transaction, account, store=store, engine=judges.engine)
     score = _score(judges.scorer, reading.vector)
     verdict = _judge(judges, transaction, score)
     decision = Decision(
@@ -110,25 +102,6 @@ def give_to_review(record: TransactionRecord, *, cause: str, now_ms: int) -> Dec
         detail=cause,
     )
     return _decided(record, decision, [])
-
-
-def _read_features(transaction: Transaction, account: Account | None, store: Store, engine: FeatureEngine) -> _Reading:
-    event = payment_event(transaction, account)
-    keys = engine.keys(event)
-    stored = store.states(keys)
-    states = engine.load([found[1] if found else None for found in stored])
-    vector = engine.read(event, states)
-    engine.update(event, states)
-    blobs = engine.dump(states)
-    versions = [found[0] if found else 0 for found in stored]
-    return _Reading(
-        vector,
-        {f"{entity}:{key}": version for (entity, key), version in zip(keys, versions, strict=True)},
-        tuple(
-            PutState(entity, key, version + 1, blob)
-            for (entity, key), version, blob in zip(keys, versions, blobs, strict=True)
-        ),
-    )
 
 
 def _score(scorer: Scorer, vector: Sequence[float]) -> float | None:

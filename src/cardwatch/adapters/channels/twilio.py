@@ -112,12 +112,12 @@ class TwilioChannel:
         if self._client is None:
             from twilio.rest import Client  # noqa: PLC0415 - heavy; only what sends pays for it
 
-            http_client = _http_client(timeout_s=self._timeout_s, api_url=self._api_url)
-            self._client = Client(self._account_sid, self._auth_token, http_client=http_client)
+            connection = http_client(timeout_s=self._timeout_s, api_url=self._api_url)
+            self._client = Client(self._account_sid, self._auth_token, http_client=connection)
         return self._client
 
 
-def _http_client(*, timeout_s: float, api_url: str | None) -> "TwilioHttpClient":
+def http_client(*, timeout_s: float, api_url: str | None) -> "TwilioHttpClient":
     """Return the SDK's HTTP client with a timeout, another host if asked for, and no log of what it sends."""
     from twilio.http.http_client import TwilioHttpClient  # noqa: PLC0415 - heavy; only what sends pays for it
 

@@ -1,8 +1,9 @@
 """The HTTP application: routes, error answers, and the life of the process."""
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from litestar import Litestar
 from litestar.datastructures import State
@@ -18,11 +19,22 @@ from cardwatch.entrypoints.http.webhooks import TwilioWebhook
 from cardwatch.ports import Randomness
 from cardwatch.runtime.application import Application
 
+BackgroundTask: TypeAlias = Callable[[Application], Awaitable[None]]
+
 _WARM_UPS = 20
 
 
-def make_app(application: Application, *, randomness: Randomness, pages: Sequence[Any] = ()) -> asgi.Application:
-    """Make the ASGI application of the embedded home; `pages` are more route handlers, such as the console's."""
+def make_app(
+    application: Application,
+    *,
+    randomness: Randomness,
+    pages: Sequence[Any] = (),
+    tasks: Sequence[BackgroundTask] = (),
+) -> asgi.Application:
+    """Make the ASGI application of the embedded home; `pages` are more route handlers, such as the console's.
+
+    `tasks` run beside the requests from readiness on and are cancelled at the end.
+    """
     routes: list[Any] = [
         post_transaction,
         Transactions,
@@ -43,9 +55,13 @@ def make_app(application: Application, *, randomness: Randomness, pages: Sequenc
         await application.start()
         await _warm_up(cast("asgi.Application", framework))
         application.ready = True
+        beside = [asyncio.ensure_future(task(application)) for task in tasks]
         try:
             yield
         finally:
+            for running in beside:
+                running.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
             await application.stop()
 
     app = Litestar(
@@ -53,6 +69,7 @@ def make_app(application: Application, *, randomness: Randomness, pages: Sequenc
         exception_handlers={Exception: handle_exception},
         lifespan=[life],
         openapi_config=None,
+        logging_config=None,
         state=State({"application": application}),
         debug=False,
     )

@@ -10,14 +10,17 @@ from cardwatch.entrypoints.http import asgi
 GRACE_S = 5
 """How long open requests and streams may take to end once the process is told to stop."""
 
+_BACKLOG = 2048
+
 
 def bind(host: str, port: int) -> socket.socket:
-    """Open the listening socket; raises OSError when the address is taken."""
+    """Open the listening socket, which lets clients wait from now on; raises OSError when the address is taken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        listening.listen(_BACKLOG)
     except OSError:
         listening.close()
         raise
@@ -43,7 +46,7 @@ def make_server(app: asgi.Application) -> uvicorn.Server:
             server_header=False,
             proxy_headers=False,
             timeout_graceful_shutdown=GRACE_S,
-            backlog=2048,
+            backlog=_BACKLOG,
         )
     )
 

@@ -1,0 +1,98 @@
+"""`cardwatch accounts`: looking at accounts, releasing and erasing them."""
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from cardwatch.domain.changes import EraseAccount
+from cardwatch.domain.errors import CardwatchError
+from cardwatch.entrypoints.cli.options import DataDir, Json, settings_for
+from cardwatch.entrypoints.cli.output import console, print_json
+from cardwatch.entrypoints.views import view_account
+from cardwatch.runtime.bootstrap import open_reader, open_store
+from cardwatch.services.put_account import release_account
+
+app = typer.Typer(help="List, show, release and erase accounts.", no_args_is_help=True)
+
+UserId = Annotated[str, typer.Argument(help="Id of the account.")]
+
+
+@app.command("list")
+def list_accounts(
+    limit: Annotated[int, typer.Option(help="How many.", min=1, max=10_000)] = 50,
+    after: Annotated[str, typer.Option(help="Begin after this id.")] = "",
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """List accounts in order of their ids."""
+    reader = open_reader(settings_for(data_dir))
+    try:
+        views = [view_account(account) for account in reader.accounts(limit=limit, after=after)]
+    finally:
+        reader.close()
+    if as_json:
+        print_json(views)
+        return
+    if not views:
+        console.print("no accounts here; `cardwatch seed` writes five")
+        return
+    table = Table("account", "name", "phone", "language", "time zone", "state")
+    for view in views:
+        state = "held" if view.held_since else "opted out" if view.opted_out_at else ""
+        table.add_row(view.user_id, view.name or "", view.phone_number or "", view.language, view.time_zone, state)
+    console.print(table)
+
+
+@app.command()
+def show(user_id: UserId, data_dir: DataDir = None, as_json: Json = False) -> None:
+    """Show an account."""
+    reader = open_reader(settings_for(data_dir))
+    try:
+        account = reader.account(user_id)
+    finally:
+        reader.close()
+    if account is None:
+        raise CardwatchError(f"there is no account {user_id}")
+    view = view_account(account)
+    if as_json:
+        print_json(view)
+        return
+    table = Table(show_header=False, box=None)
+    for name in view.__struct_fields__:
+        if name != "home" and getattr(view, name) not in (None, []):
+            table.add_row(name, str(getattr(view, name)))
+    if view.home is not None:
+        table.add_row("home", str(view.home.location or f"{view.home.latitude}, {view.home.longitude}"))
+    console.print(table)
+
+
+@app.command()
+def release(user_id: UserId, data_dir: DataDir = None) -> None:
+    """End the hold that a NO put on an account."""
+    store = open_store(settings_for(data_dir))
+    try:
+        if release_account(user_id, store=store) is None:
+            raise CardwatchError(f"there is no account {user_id}")
+    finally:
+        store.close()
+    console.print(f"{user_id} is asked again about suspicious payments")
+
+
+@app.command()
+def erase(
+    user_id: UserId,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Erase an account's personal data for good; its payments and labels stay under the id."""
+    if not yes:
+        typer.confirm(f"Erase the personal data of {user_id} for good?", abort=True)
+    store = open_store(settings_for(data_dir))
+    try:
+        if store.apply([EraseAccount(user_id)]) is not None:
+            raise CardwatchError(f"there is no account {user_id}")
+        store.scrub()  # moved rows leave copies in the file's free pages
+    finally:
+        store.close()
+    console.print(f"the personal data of {user_id} is erased")

@@ -1,0 +1,194 @@
+"""`seed`, `import` and `export`: history into the store, and payments with their labels out of it."""
+
+import csv
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import IO, Annotated
+
+import typer
+
+from cardwatch.domain.errors import InvalidInput
+from cardwatch.domain.history import HistoryRow
+from cardwatch.domain.times import parse_instant
+from cardwatch.entrypoints.cli.options import DataDir, Json, settings_for
+from cardwatch.entrypoints.cli.output import console, notes, print_json, progress
+from cardwatch.learning.dataset_formats import FORMATS
+from cardwatch.learning.datasets import Dataset, Rejected, Tokens
+from cardwatch.runtime.bootstrap import (
+    load_judges,
+    open_gazetteer,
+    open_reader,
+    open_store,
+    system_clock,
+    system_randomness,
+)
+from cardwatch.runtime.card_token_key import card_token_key
+from cardwatch.runtime.seeding import seed_store
+from cardwatch.runtime.settings import Settings
+from cardwatch.services.export_payments import COLUMNS, export_rows
+from cardwatch.services.import_history import import_history
+
+FileFormat = StrEnum("FileFormat", {name: name for name in FORMATS})  # type: ignore[misc]
+
+Data = Annotated[Path, typer.Option("--data", help="csv, csv.gz or parquet.", exists=True, dir_okay=False)]
+Format = Annotated[FileFormat, typer.Option("--format", help="What the columns are.")]
+From = Annotated[str | None, typer.Option("--from", help="First day or instant, inclusive (UTC).")]
+Until = Annotated[str | None, typer.Option("--until", help="Last day or instant, exclusive (UTC).")]
+
+
+def seed(data_dir: DataDir = None, as_json: Json = False) -> None:
+    """Write the accounts user_001 to user_005 with 90 days of history each; again changes nothing."""
+    settings = settings_for(data_dir)
+    judges = load_judges(settings)
+    store = open_store(settings)
+    try:
+        with progress("seeding accounts and history") as advance:
+            seeded = seed_store(
+                store,
+                judges=judges,
+                gazetteer=open_gazetteer(),
+                clock=system_clock(),
+                randomness=system_randomness(),
+                progress=advance,
+            )
+    finally:
+        store.close()
+    if as_json:
+        print_json({"accounts": seeded.accounts, "payments": seeded.payments, "data_dir": str(settings.data_dir)})
+        return
+    console.print(f"{seeded.accounts} accounts and {seeded.payments} payments written to {settings.data_dir}")
+    if not seeded.accounts:
+        console.print("everything was there already")
+
+
+def import_payments(
+    data: Data,
+    layout: Format,
+    data_dir: DataDir = None,
+    since: From = None,
+    until: Until = None,
+    rejects: Annotated[
+        Path | None, typer.Option(help="File for rows that cannot be used; default DATA.rejects.csv.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Take history into the store: payments, labels and feature state; nobody is asked anything."""
+    settings = settings_for(data_dir)
+    dataset = open_dataset(data, layout, settings)
+    store = open_store(settings)
+    reasons = _Rejects(rejects or Path(f"{data.name}.rejects.csv"))
+    try:
+        with progress(f"importing {data.name}", total=len(dataset)) as advance:
+            rows = between(reasons.accepted(dataset), since, until)
+            imported = import_history(
+                rows, store=store, engine=load_judges(settings).engine, now_ms=system_clock().now_ms(), progress=advance
+            )
+    finally:
+        reasons.close()
+        store.close()
+    if as_json:
+        print_json(
+            {"added": imported.added, "known": imported.known, "accounts": imported.accounts, "rejected": reasons.count}
+        )
+        return
+    console.print(
+        f"{imported.added:,} payments and {imported.accounts:,} accounts added, {imported.known:,} were there already"
+    )
+    if reasons.count:
+        console.print(f"{reasons.count:,} rows were not used; each with its reason in {reasons.path}")
+
+
+def export(
+    out: Annotated[Path, typer.Option("--out", help="File to write, .csv.")],
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Write payments, their labels and from when on each was known, for training on your own data."""
+    settings = settings_for(data_dir)
+    reader = open_reader(settings)
+    count = 0
+    try:
+        with out.open("w", newline="", encoding="utf-8") as file, progress("exporting") as advance:
+            writer = csv.writer(file)
+            writer.writerow(COLUMNS)
+            for row in export_rows(reader):
+                writer.writerow(row)
+                count += 1
+                advance(1)
+    finally:
+        reader.close()
+    if as_json:
+        print_json({"payments": count, "file": str(out)})
+        return
+    console.print(f"{count:,} payments written to {out}; train on them with --format cardwatch")
+
+
+def open_dataset(data: Path, layout: FileFormat, settings: Settings) -> Dataset:
+    """Open a file of payments; card numbers in it become tokens under the data folder's own key."""
+    dataset = Dataset(
+        data, FORMATS[layout.value], tokens=Tokens(card_token_key(settings.data_dir)), gazetteer=open_gazetteer()
+    )
+    if dataset.notice:
+        notes.print(dataset.notice, markup=False)
+    return dataset
+
+
+def accepted(dataset: Dataset) -> Iterator[HistoryRow]:
+    """Yield the rows that can be used, and say at the end how many cannot."""
+    rejected: list[Rejected] = []
+    for row in dataset:
+        if isinstance(row, Rejected):
+            rejected.append(row)
+        else:
+            yield row
+    if rejected:
+        first = rejected[0]
+        notes.print(f"{len(rejected):,} rows were not used; the first is row {first.row}: {first.reason}")
+
+
+def between(rows: Iterator[HistoryRow], since: str | None, until: str | None) -> Iterator[HistoryRow]:
+    """Keep the rows from an instant (inclusive) until another (exclusive)."""
+    from_ms, until_ms = instant(since, "--from"), instant(until, "--until")
+    for row in rows:
+        at_ms = row.transaction.timestamp_ms
+        if (from_ms is None or at_ms >= from_ms) and (until_ms is None or at_ms < until_ms):
+            yield row
+
+
+def instant(text: str | None, option: str) -> int | None:
+    """Read a day ("2018-07-25") or an instant (RFC 3339) as milliseconds."""
+    if text is None:
+        return None
+    try:
+        return parse_instant(f"{text}T00:00:00Z" if len(text) == len("2018-07-25") else text)
+    except ValueError as error:
+        raise InvalidInput.at("", f"{option} {error}, or a day such as 2018-07-25") from error
+
+
+class _Rejects:
+    """Writes the rows that cannot be used to a file, which appears with the first of them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.count = 0
+        self._file: IO[str] | None = None
+
+    def accepted(self, dataset: Dataset) -> Iterator[HistoryRow]:
+        """Yield the rows that can be used."""
+        for row in dataset:
+            if isinstance(row, Rejected):
+                self._keep(row)
+            else:
+                yield row
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def _keep(self, row: Rejected) -> None:
+        if self._file is None:
+            self._file = self.path.open("w", newline="", encoding="utf-8")
+            csv.writer(self._file).writerow(("row", "reason"))
+        csv.writer(self._file).writerow((row.row, row.reason))
+        self.count += 1

@@ -1,0 +1,116 @@
+"""`features`, `train` and `score`: batch work on files, with the same feature code that serves."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cardwatch.domain.errors import InvalidInput
+from cardwatch.domain.times import DAY_MS, HOUR_MS, MINUTE_MS
+from cardwatch.entrypoints.cli.history import Data, Format, From, Until, accepted, instant, open_dataset
+from cardwatch.entrypoints.cli.options import DataDir, Json, settings_for
+from cardwatch.entrypoints.cli.output import console, print_json, progress
+from cardwatch.features.engine import default_engine
+from cardwatch.runtime.bootstrap import open_model
+
+LabelDelay = Annotated[str, typer.Option("--label-delay", help="How long after a payment its label is known: 7d, 12h.")]
+
+_UNITS_MS = {"d": DAY_MS, "h": HOUR_MS, "m": MINUTE_MS}
+
+
+def features(
+    data: Data,
+    layout: Format,
+    out: Annotated[Path, typer.Option("--out", help="File to write, .parquet.")],
+    data_dir: DataDir = None,
+    since: From = None,
+    until: Until = None,
+    label_delay: LabelDelay = "7d",
+) -> None:
+    """Compute the features of every payment in a file, as the server would have."""
+    from cardwatch.learning.feature_file import feature_file  # noqa: PLC0415  needs the train extra
+
+    duration_ms(label_delay)
+    dataset = open_dataset(data, layout, settings_for(data_dir))
+    with progress("computing features", total=len(dataset)) as advance:
+        count = feature_file(
+            accepted(dataset),
+            engine=default_engine(),
+            out=out,
+            from_ms=instant(since, "--from"),
+            until_ms=instant(until, "--until"),
+            progress=advance,
+        )
+    console.print(f"{count:,} rows of features written to {out}")
+
+
+def train(
+    data: Data,
+    layout: Format,
+    out: Annotated[Path, typer.Option("--out", help="Folder of the bundle.")],
+    data_dir: DataDir = None,
+    since: From = None,
+    until: Until = None,
+    label_delay: LabelDelay = "7d",
+    as_json: Json = False,
+) -> None:
+    """Train a model bundle on a file of labelled payments; earlier rows feed the state."""
+    from cardwatch.learning.train import TrainingSpec  # noqa: PLC0415  needs the train extra
+    from cardwatch.learning.train import train as train_bundle  # noqa: PLC0415
+
+    dataset = open_dataset(data, layout, settings_for(data_dir))
+    spec = TrainingSpec(
+        source=f"{data.name} ({layout.value})",
+        from_ms=instant(since, "--from"),
+        until_ms=instant(until, "--until"),
+        label_delay_ms=duration_ms(label_delay),
+    )
+    with progress("computing features, then training", total=len(dataset)) as advance:
+        bundle = train_bundle(accepted(dataset), spec=spec, engine=default_engine(), out=out, progress=advance)
+    facts = bundle.facts
+    if as_json:
+        print_json(facts)
+        return
+    measured = facts.metrics
+    console.print(
+        f"{facts.model_version} written to {out}: {facts.trees} trees, threshold {facts.threshold}, "
+        f"average precision {measured.average_precision.value:.4f}, AUC {measured.roc_auc.value:.4f}"
+    )
+
+
+def score(
+    data: Data,
+    layout: Format,
+    out: Annotated[Path, typer.Option("--out", help="File to write, .parquet: transaction_id and score.")],
+    model: Annotated[
+        Path | None, typer.Option("--model", help="Folder of the bundle; default: the packaged model.")
+    ] = None,
+    data_dir: DataDir = None,
+    since: From = None,
+    until: Until = None,
+    label_delay: LabelDelay = "7d",
+) -> None:
+    """Score the payments of a file with a model; earlier rows feed the state."""
+    from cardwatch.learning.score_file import score_file  # noqa: PLC0415  needs the train extra
+
+    duration_ms(label_delay)
+    dataset = open_dataset(data, layout, settings_for(data_dir))
+    with progress("scoring", total=len(dataset)) as advance:
+        count = score_file(
+            accepted(dataset),
+            scorer=open_model(model),
+            engine=default_engine(),
+            out=out,
+            from_ms=instant(since, "--from"),
+            until_ms=instant(until, "--until"),
+            progress=advance,
+        )
+    console.print(f"{count:,} scores written to {out}")
+
+
+def duration_ms(text: str) -> int:
+    """Read a duration such as 7d, 12h or 30m."""
+    number, unit = text[:-1], text[-1:]
+    if unit not in _UNITS_MS or not number.isascii() or not number.isdigit() or len(number) > 5:
+        raise InvalidInput.at("", "--label-delay must be a number of days, hours or minutes, such as 7d, 12h or 30m")
+    return int(number) * _UNITS_MS[unit]

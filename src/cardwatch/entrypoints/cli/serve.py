@@ -1,0 +1,57 @@
+"""`cardwatch serve`: the embedded server."""
+
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cardwatch.console.pages import PAGES
+from cardwatch.domain.errors import CardwatchError
+from cardwatch.entrypoints.cli.options import DataDir, settings_for
+from cardwatch.entrypoints.cli.output import notes
+from cardwatch.entrypoints.http.app import BackgroundTask, make_app
+from cardwatch.entrypoints.http.server import bind
+from cardwatch.entrypoints.http.server import serve as serve_http
+from cardwatch.runtime.bootstrap import open_application, system_randomness
+from cardwatch.runtime.settings import Settings
+from cardwatch.runtime.telemetry import configure_logging
+
+Host = Annotated[str | None, typer.Option(help="Address to listen on (CARDWATCH_HOST).")]
+Port = Annotated[int | None, typer.Option(help="Port to listen on (CARDWATCH_PORT); 0 takes a free one.")]
+
+
+def serve(data_dir: DataDir = None, host: Host = None, port: Port = None) -> None:
+    """Serve the API on this machine until Ctrl-C."""
+    settings = settings_for(data_dir, host=host, port=port)
+    run_server(settings)
+
+
+def run_server(settings: Settings, *, tasks: Sequence[BackgroundTask] = ()) -> None:
+    """Serve with these settings until the process is told to stop."""
+    configure_logging(settings.log_level)
+    listening, settings = listen(settings)
+    application = open_application(settings)
+    say_where(settings, simulated=application.provider.simulated)
+    serve_http(make_app(application, randomness=system_randomness(), pages=PAGES, tasks=tasks), listening)
+
+
+def listen(settings: Settings) -> tuple[socket.socket, Settings]:
+    """Open the listening socket before anything else; returns settings that know the port."""
+    import msgspec  # noqa: PLC0415
+
+    try:
+        listening = bind(settings.host, settings.port)
+    except OSError as error:
+        raise CardwatchError(
+            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; choose another with --port"
+        ) from error
+    return listening, msgspec.structs.replace(settings, port=listening.getsockname()[1])
+
+
+def say_where(settings: Settings, *, simulated: bool, data_dir: Path | None = None) -> None:
+    """Say where the server is to be found and who sends its texts."""
+    texts = "simulated phone (no Twilio credentials are set)" if simulated else "Twilio"
+    notes.print(f"[bold]Cardwatch[/] on http://{settings.host}:{settings.port}  (Ctrl-C stops it)")
+    notes.print(f"  data   {data_dir or settings.data_dir}\n  texts  {texts}\n  API    /docs, /openapi.json, /metrics")

@@ -1,0 +1,81 @@
+"""`cardwatch transactions`: looking at payments in the data folder, also while a server writes it."""
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from cardwatch.domain.errors import CardwatchError
+from cardwatch.domain.transaction import Status
+from cardwatch.entrypoints.cli.options import DataDir, Json, settings_for
+from cardwatch.entrypoints.cli.output import console, print_json
+from cardwatch.entrypoints.views import TransactionView, view_transaction
+from cardwatch.runtime.bootstrap import open_reader
+
+app = typer.Typer(help="List and show payments.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_payments(
+    user_id: Annotated[str | None, typer.Option(help="Only of this account.")] = None,
+    status: Annotated[Status | None, typer.Option(help="Only in this status.")] = None,
+    limit: Annotated[int, typer.Option(help="How many, newest first.", min=1, max=500)] = 20,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """List payments, newest first."""
+    reader = open_reader(settings_for(data_dir))
+    try:
+        page = reader.transactions(user_id=user_id, status=status, limit=limit, before=None)
+    finally:
+        reader.close()
+    views = [view_transaction(record) for record in page.records]
+    if as_json:
+        print_json(views)
+        return
+    if not views:
+        console.print("no payments here; `cardwatch seed` writes some")
+        return
+    table = Table("time (UTC)", "transaction", "account", "merchant", "amount", "score", "status")
+    table.columns[4].justify = table.columns[5].justify = "right"
+    for view in views:
+        score = "" if view.fraud_score is None else f"{view.fraud_score:.4f}"
+        amount = f"{view.amount} {view.currency}"
+        table.add_row(view.timestamp[:19], view.transaction_id, view.user_id, view.merchant, amount, score, view.status)
+    console.print(table)
+
+
+@app.command()
+def show(
+    transaction_id: Annotated[str, typer.Argument(help="Id of the payment.")],
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Show a payment with its decision, reasons, challenge and label."""
+    reader = open_reader(settings_for(data_dir))
+    try:
+        record = reader.transaction(transaction_id)
+    finally:
+        reader.close()
+    if record is None:
+        raise CardwatchError(f"there is no transaction {transaction_id}")
+    view = view_transaction(record)
+    if as_json:
+        print_json(view)
+        return
+    _print(view)
+
+
+def _print(view: TransactionView) -> None:
+    table = Table(show_header=False, box=None)
+    for name in view.__struct_fields__:
+        value = getattr(view, name)
+        if name not in ("reasons", "challenge", "label") and value is not None:
+            table.add_row(name, str(value))
+    console.print(table)
+    for reason in view.reasons:
+        console.print(f"  {reason.contribution:+.2f}  {reason.text}", markup=False)
+    if view.challenge is not None:
+        console.print(f"challenge {view.challenge.state}, expires {view.challenge.expires_at}")
+    if view.label is not None:
+        console.print(f"label {view.label.value} from {view.label.source}, known from {view.label.available_at}")
