@@ -35,7 +35,7 @@ class City(msgspec.Struct, frozen=True):
 
 @cache
 def _place_of(city: City) -> Place:
-    return place_at(city.latitude, city.longitude, name=city.name, country=city.country)
+    return place_at(city.latitude, city.longitude, name=city.label, country=city.country)
 
 
 @cache
