@@ -1,8 +1,11 @@
 """`cardwatch transactions`: looking at payments in the data folder, also while a server writes it."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Literal
 
 import typer
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
 from rich.table import Table
 
 from cardwatch.domain.errors import CardwatchError
@@ -11,6 +14,8 @@ from cardwatch.entrypoints.cli.options import DataDir, Json, settings_for
 from cardwatch.entrypoints.cli.output import console, print_json
 from cardwatch.entrypoints.views import TransactionView, view_transaction
 from cardwatch.runtime.bootstrap import open_reader
+
+_WIDE = 120
 
 app = typer.Typer(help="List and show payments.", no_args_is_help=True)
 
@@ -36,13 +41,21 @@ def list_payments(
     if not views:
         console.print("no payments here; `cardwatch seed` writes some")
         return
-    table = Table("time (UTC)", "transaction", "account", "merchant", "amount", "score", "status")
-    table.columns[4].justify = table.columns[5].justify = "right"
+    console.print(_table(views, wide=console.width >= _WIDE))
+
+
+def _table(views: Sequence[TransactionView], *, wide: bool) -> Table:
+    """Lay payments out; a narrow terminal shows what fits beside an id that can be copied."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in ("transaction", "time (UTC)", *(("account", "merchant", "score") if wide else ()), "amount", "status"):
+        justify: Literal["left", "right"] = "right" if name in ("amount", "score") else "left"
+        table.add_column(name, justify=justify, no_wrap=True)
     for view in views:
         score = "" if view.fraud_score is None else f"{view.fraud_score:.4f}"
-        amount = f"{view.amount} {view.currency}"
-        table.add_row(view.timestamp[:19], view.transaction_id, view.user_id, view.merchant, amount, score, view.status)
-    console.print(table)
+        cells = [view.transaction_id, view.timestamp[5:16].replace("T", " ")]
+        cells += [view.user_id, escape(view.merchant), score] if wide else []
+        table.add_row(*cells, f"{view.amount} {view.currency}", view.status)
+    return table
 
 
 @app.command()
