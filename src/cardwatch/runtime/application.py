@@ -5,8 +5,6 @@ Writing goes through the one writer; reading uses a connection of its own and se
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from decimal import Decimal
 from typing import Protocol, TypeVar
 
@@ -14,7 +12,6 @@ import msgspec
 
 from cardwatch.domain.account import Account
 from cardwatch.domain.account_submission import AccountSubmission
-from cardwatch.domain.errors import StoreUnavailable
 from cardwatch.domain.label import LabelSource, LabelValue
 from cardwatch.domain.message import Message
 from cardwatch.domain.submission import Submission
@@ -33,6 +30,7 @@ from cardwatch.ports import (
     TransactionPage,
     Transactions,
 )
+from cardwatch.runtime.housekeeping import Housekeeping
 from cardwatch.runtime.scoring import ScoringConsumer
 from cardwatch.runtime.settings import Settings
 from cardwatch.runtime.telemetry import PrometheusMetrics
@@ -48,7 +46,6 @@ from cardwatch.services.track_delivery import DeliveryReport, Tracked, track_del
 
 T = TypeVar("T")
 
-_CHECKPOINT_S = 0.05
 _WARM_UPS = 20
 _WARM_UP_ID = "warm-up"
 _WARM_UP_ACCOUNT = AccountSubmission(phone_number="+12065550100", time_zone="America/Los_Angeles")
@@ -69,18 +66,6 @@ class Reader(Transactions, Accounts, Challenges, Messages, Stream, Protocol):
 
 class WritableStore(Store, GroupStore, Protocol):
     """The store that the writer writes."""
-
-
-class Checkpointer(Protocol):
-    """Keeps the write-ahead log short."""
-
-    def run(self) -> bool:
-        """Carry over what can be, without making anyone wait."""
-        ...
-
-    def close(self) -> None:
-        """Let go of the file."""
-        ...
 
 
 Form = Sequence[tuple[str, str]]
@@ -138,7 +123,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     settings: Settings
     store: WritableStore
     reader: Reader
-    checkpointer: Checkpointer
+    housekeeping: Housekeeping
     clock: Clock
     randomness: Randomness
     gazetteer: Gazetteer
@@ -167,7 +152,7 @@ class Application:
         self._warm_up()
         self._tasks = [
             asyncio.create_task(self._parts.writer.run()),
-            asyncio.create_task(self._checkpoint()),
+            *self._parts.housekeeping.start(),
             *self._parts.texting.start(),
         ]
 
@@ -180,17 +165,9 @@ class Application:
         await asyncio.gather(*others, return_exceptions=True)
         self._parts.writer.stop()
         await writer_task
-        self._parts.checkpointer.close()
+        self._parts.housekeeping.close()
         self._parts.reader.close()
         self._parts.store.close()
-
-    async def _checkpoint(self) -> None:
-        """Keep the write-ahead log short beside the commits, so that none of them waits for it."""
-        with ThreadPoolExecutor(1, thread_name_prefix="checkpoint") as thread:
-            while True:
-                await asyncio.sleep(_CHECKPOINT_S)
-                with suppress(StoreUnavailable):
-                    await asyncio.get_running_loop().run_in_executor(thread, self._parts.checkpointer.run)
 
     def _warm_up(self) -> None:
         """Take payments in and decide them in groups that are given up: the first real one finds everything warm."""

@@ -15,6 +15,7 @@ from cardwatch.domain.transaction import TransactionRecord
 from cardwatch.features.engine import default_engine
 from cardwatch.ports import Clock, Gazetteer, Randomness, Scorer, Store
 from cardwatch.runtime.application import Application, Parts
+from cardwatch.runtime.housekeeping import Housekeeping
 from cardwatch.runtime.scoring import ScoringConsumer
 from cardwatch.runtime.settings import Settings, WrongSetting
 from cardwatch.runtime.telemetry import PrometheusMetrics
@@ -71,12 +72,19 @@ def open_application(settings: Settings) -> Application:
         metrics=metrics,
     )
     scoring.on_texts = texting.wake
+    housekeeping = Housekeeping(
+        store=store,
+        writer=writer,
+        checkpointer=store.checkpointer(),
+        clock=clock,
+        retention_days=settings.retention_days,
+    )
     return Application(
         Parts(
             settings=settings,
             store=store,
             reader=reader,
-            checkpointer=store.checkpointer(),
+            housekeeping=housekeeping,
             clock=clock,
             randomness=randomness,
             gazetteer=OfflineGazetteer(),

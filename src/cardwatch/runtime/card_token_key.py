@@ -2,16 +2,22 @@
 
 import os
 import secrets
-from pathlib import Path
+
+from cardwatch.runtime.settings import Settings
 
 KEY_FILE = "token.key"
 _KEY_BYTES = 32
 
 
-def card_token_key(data_dir: Path) -> bytes:
-    """Return the key that card numbers are tokenised with, made at its first use; only its owner may read it."""
-    path = data_dir / KEY_FILE
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+def card_token_key(settings: Settings) -> bytes:
+    """Return the key that card numbers are tokenised with.
+
+    It is the configured one, else the data folder's own, made at its first use; only its owner may read the file.
+    """
+    if settings.token_key is not None:
+        return settings.token_key.encode()
+    path = settings.data_dir / KEY_FILE
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:

@@ -39,6 +39,12 @@ def _optional(value: str) -> str | None:
     return value or None
 
 
+def _key(value: str) -> str | None:
+    if value and len(value.encode()) < _SECRET_LENGTH_MIN:
+        raise ValueError(f"must have at least {_SECRET_LENGTH_MIN} characters")
+    return value or None
+
+
 def _path(value: str) -> Path:
     return Path(value).expanduser()
 
@@ -73,7 +79,11 @@ def _phone(value: str) -> str | None:
 def _url(value: str) -> str | None:
     if not value:
         return None
-    parts = urlsplit(value)
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError:
+        parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise ValueError("must be an http or https URL without query, such as https://pay.example.org")
     return value.rstrip("/")
@@ -149,6 +159,11 @@ TABLE: tuple[Setting, ...] = (
         "File of deny list, rules and allow list (JSON). Default: DATA_DIR/policy.json where it exists.", _optional,
     ),
     Setting(
+        "CARDWATCH_TOKEN_KEY", "token_key", "", "text of 16 or more characters",
+        "Key that card numbers in imported files are tokenised with. Default: DATA_DIR/token.key, made at first use.",
+        _key, secret=True,
+    ),
+    Setting(
         "CARDWATCH_LOG_LEVEL", "log_level", "info", "debug, info, warning or error", "What is logged.",
         lambda value: _one_of(value, ("debug", "info", "warning", "error")),
     ),
@@ -189,6 +204,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     institution: str
     model: str | None
     policy: str | None
+    token_key: str | None
     log_level: str
     fraud_threshold: float | None
     twilio_account_sid: str | None
@@ -213,7 +229,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def effective_public_url(self) -> str:
         """The URL that signatures are made for."""
-        return self.public_url or f"http://{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.public_url or f"http://{host}:{self.port}"
 
     @property
     def uses_twilio(self) -> bool:

@@ -18,6 +18,8 @@ _COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "labels_total": ("Labels by value and source", ("value", "source")),
 }
 
+_FRAMES_MAX = 8
+
 _FAST_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
 
 _HISTOGRAMS: dict[str, tuple[str, tuple[str, ...], tuple[float, ...]]] = {
@@ -67,32 +69,51 @@ class PrometheusMetrics:
 
 
 def configure_logging(level: str, stream: TextIO | None = None) -> None:
-    """Write JSON lines, one event each, to standard error (or another stream)."""
-    logger_factory = structlog.WriteLoggerFactory(file=stream or sys.stderr)
+    """Write JSON lines, one event each, to standard error (or another stream); what libraries log goes the same way."""
+    target = stream or sys.stderr
+    number = logging.getLevelNamesMapping()[level.upper()]
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _only_the_kind_of_error,
+    ]
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _only_the_kind_of_error,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=logger_factory,
+        processors=[*shared, structlog.processors.JSONRenderer()],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.WriteLoggerFactory(file=target),
         cache_logger_on_first_use=False,
     )
+    handler = logging.StreamHandler(target)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    # Libraries are heard from warnings on: below that they may repeat what people sent.
+    logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler], force=True)
 
 
 def _only_the_kind_of_error(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """Keep the type and place of an exception; its message may quote what a person sent."""
     error = event.pop("exc_info", None)
+    if isinstance(error, tuple):
+        error = error[1]
     if isinstance(error, BaseException):
         event["error"] = type(error).__name__
-        frames = []
-        trace = error.__traceback__
-        while trace is not None:
-            code = trace.tb_frame.f_code
-            frames.append(f"{code.co_filename.rpartition('cardwatch/')[2]}:{trace.tb_lineno} {code.co_name}")
-            trace = trace.tb_next
-        event["trace"] = frames[-8:]
+        event["trace"] = _places(error)[-_FRAMES_MAX:]
     return event
+
+
+def _places(error: BaseException) -> list[str]:
+    places = []
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        places.append(f"{code.co_filename.rpartition('cardwatch/')[2]}:{trace.tb_lineno} {code.co_name}")
+        trace = trace.tb_next
+    return places

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
 import msgspec
+import structlog
 
 from cardwatch.domain.errors import OperatingError, StoreUnavailable
 
@@ -24,6 +25,8 @@ GROUP_MAX = 64
 """Jobs in one group: past this, commits cost nothing against the jobs and waiting grows."""
 
 _PAUSE_AFTER_FAILURE_S = 0.05
+
+_log = structlog.get_logger(__name__)
 
 
 class GroupStore(Protocol):
@@ -123,23 +126,26 @@ class Writer:
                 self._store.roll_back_group()
                 return False
             await asyncio.get_running_loop().run_in_executor(self._executor, self._store.commit_group)
-        except OperatingError as error:
+        except Exception as error:  # noqa: BLE001  without the writer every later payment would wait for ever
+            if not isinstance(error, OperatingError):
+                _log.error("group_failed", jobs=len(jobs), exc_info=error)
             self._give_up(jobs, error)
             await asyncio.sleep(_PAUSE_AFTER_FAILURE_S)
-            return not self._closing
+            return bool(self._jobs) or not self._closing
         self._step.committed()
         for job in jobs:
             _resolve(job)
         return True
 
-    def _give_up(self, jobs: list[_Job], error: OperatingError) -> None:
+    def _give_up(self, jobs: list[_Job], error: Exception) -> None:
         try:
             self._store.roll_back_group()
-        finally:
-            self._step.rolled_back()
-            for job in jobs:
-                job.error = error
-                _resolve(job)
+        except OperatingError as failure:
+            _log.error("group_not_rolled_back", exc_info=failure)
+        self._step.rolled_back()
+        for job in jobs:
+            job.error = error
+            _resolve(job)
 
 
 def _do(job: _Job) -> None:

@@ -1,27 +1,40 @@
 """Payments with what became of them, flat, so that one trains on one's own data (`--format cardwatch`)."""
 
 from collections.abc import Iterator
+from functools import lru_cache
+from typing import Protocol
 
+from cardwatch.domain.account import Account
+from cardwatch.domain.place import Place
 from cardwatch.domain.times import format_instant
 from cardwatch.domain.transaction import TransactionRecord
-from cardwatch.ports import Transactions
+from cardwatch.ports import Accounts, Transactions
+
+_ACCOUNTS_KEPT = 10_000
 
 COLUMNS = (
     "transaction_id",
     "user_id",
     "amount",
     "currency",
+    "account_currency",
     "merchant",
     "merchant_id",
     "timestamp",
     "location",
     "latitude",
     "longitude",
+    "merchant_latitude",
+    "merchant_longitude",
     "country",
     "category",
     "mcc",
     "channel",
     "device_id",
+    "time_zone",
+    "home_location",
+    "home_latitude",
+    "home_longitude",
     "status",
     "decision",
     "fraud_score",
@@ -31,31 +44,49 @@ COLUMNS = (
 )
 
 
-def export_rows(store: Transactions) -> Iterator[tuple[str, ...]]:
+class Reads(Transactions, Accounts, Protocol):
+    """What is read to export."""
+
+
+def export_rows(store: Reads) -> Iterator[tuple[str, ...]]:
     """Yield one row a payment in order of arrival; what is missing is empty. The label is the current one."""
+    account_of = lru_cache(maxsize=_ACCOUNTS_KEPT)(store.account)
     for record, _ in store.export():
-        yield _row(record)
+        values = (*_payment(record), *_holder(account_of(record.transaction.user_id)), *_outcome(record))
+        yield tuple("" if value is None else str(value) for value in values)
 
 
-def _row(record: TransactionRecord) -> tuple[str, ...]:
-    transaction, decision, label = record.transaction, record.decision, record.label
-    place = transaction.place
-    values = (
+def _payment(record: TransactionRecord) -> tuple[object, ...]:
+    transaction = record.transaction
+    return (
         transaction.transaction_id,
         transaction.user_id,
         transaction.amount.decimal,
         transaction.amount.currency,
+        transaction.account_currency,
         transaction.merchant,
         transaction.merchant_id,
         format_instant(transaction.timestamp_ms),
         transaction.location,
-        place.latitude if place else None,
-        place.longitude if place else None,
+        *_coordinates(transaction.place),
+        *_coordinates(transaction.merchant_place),
         transaction.country,
         transaction.category,
         transaction.mcc,
         transaction.channel,
         transaction.device_id,
+    )
+
+
+def _holder(account: Account | None) -> tuple[object, ...]:
+    if account is None:
+        return (None,) * 4
+    return (account.time_zone, account.home.location, *_coordinates(account.home.place))
+
+
+def _outcome(record: TransactionRecord) -> tuple[object, ...]:
+    decision, label = record.decision, record.label
+    return (
         record.status.value,
         decision.outcome.value if decision else None,
         decision.score if decision else None,
@@ -63,4 +94,7 @@ def _row(record: TransactionRecord) -> tuple[str, ...]:
         label.source.value if label else None,
         format_instant(label.available_at_ms) if label else None,
     )
-    return tuple("" if value is None else str(value) for value in values)
+
+
+def _coordinates(place: Place | None) -> tuple[float | None, float | None]:
+    return (place.latitude, place.longitude) if place else (None, None)

@@ -49,14 +49,15 @@ def label_transaction(
         if record is None:
             return Labelled(Labelling.UNKNOWN_TRANSACTION, None)
         current = record.label
-        if current is not None and (current.value, current.source, current.note) == (value, source, note):
-            return Labelled(Labelling.SAME, record)
         if record.status is Status.PENDING:
             return Labelled(Labelling.UNDECIDED, record)
         if current is not None and current.source is LabelSource.ANALYST and current.value is not value and not replace:
             return Labelled(Labelling.CONFLICT, record)
         label = Label(transaction_id=transaction_id, value=value, source=source, available_at_ms=now_ms, note=note)
-        changes: list[Change] = [AddLabel(label, current.source if current else None), *_move(record, label)]
+        moves = _move(record, label)
+        if current is not None and (current.value, current.source, current.note) == (value, source, note) and not moves:
+            return Labelled(Labelling.SAME, record)
+        changes: list[Change] = [AddLabel(label, current.source if current else None), *moves]
         if store.apply(changes) is None:
             return Labelled(Labelling.DONE, store.transaction(transaction_id))
     raise StoreUnavailable("the payment kept changing while it was labelled")

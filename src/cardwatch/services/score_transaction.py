@@ -107,9 +107,11 @@ def give_to_review(record: TransactionRecord, *, cause: str, now_ms: int) -> Dec
 def _score(scorer: Scorer, vector: Sequence[float]) -> float | None:
     for _ in range(_SCORING_ATTEMPTS):
         try:
-            return scorer.score(vector)
+            score = scorer.score(vector)
         except OperatingError:
             continue
+        if 0 <= score <= 1:  # what is no probability (NaN) must not pass for a low one
+            return score
     return None
 
 
@@ -125,14 +127,20 @@ def _reasons(
 ) -> tuple[Reason, ...]:
     if verdict.outcome is Outcome.APPROVE:
         return ()
-    if score is None:
-        return (SCORING_UNAVAILABLE,)
-    given = scorer.reasons(vector, currency=transaction.amount.currency)
-    if verdict.decided_by is DecidedBy.THRESHOLD:
+    given = (SCORING_UNAVAILABLE,) if score is None else _model_reasons(scorer, vector, transaction)
+    if verdict.decided_by in (DecidedBy.THRESHOLD, DecidedBy.FALLBACK):
         return given
     code = verdict.decided_by.value.upper()
     text = f"Decided by rule {verdict.detail}" if verdict.decided_by is DecidedBy.RULE else f"The {verdict.detail}"
     return (Reason(code=code, feature=None, value=None, usual=None, contribution=0.0, text=text), *given)
+
+
+def _model_reasons(scorer: Scorer, vector: Sequence[float], transaction: Transaction) -> tuple[Reason, ...]:
+    """Return the model's reasons, none where it cannot say: a decision does not wait for its explanation."""
+    try:
+        return scorer.reasons(vector, currency=transaction.amount.currency)
+    except OperatingError:
+        return ()
 
 
 def _conclude(

@@ -13,7 +13,7 @@ from cardwatch.domain.history import HistoryRow
 from cardwatch.domain.times import parse_instant
 from cardwatch.entrypoints.cli.options import DataDir, Json, settings_for
 from cardwatch.entrypoints.cli.output import console, notes, print_json, progress
-from cardwatch.learning.dataset_formats import FORMATS
+from cardwatch.learning.dataset_formats import FORMATS, read_map
 from cardwatch.learning.datasets import Dataset, Rejected, Tokens
 from cardwatch.runtime.bootstrap import (
     load_judges,
@@ -32,7 +32,8 @@ from cardwatch.services.import_history import import_history
 FileFormat = StrEnum("FileFormat", {name: name for name in FORMATS})  # type: ignore[misc]
 
 Data = Annotated[Path, typer.Option("--data", help="csv, csv.gz or parquet.", exists=True, dir_okay=False)]
-Format = Annotated[FileFormat, typer.Option("--format", help="What the columns are.")]
+Format = Annotated[FileFormat | None, typer.Option("--format", help="What the columns are.")]
+Columns = Annotated[Path | None, typer.Option("--map", help="JSON file that names the columns, instead of --format.")]
 From = Annotated[str | None, typer.Option("--from", help="First day or instant, inclusive (UTC).")]
 Until = Annotated[str | None, typer.Option("--until", help="Last day or instant, exclusive (UTC).")]
 
@@ -64,7 +65,8 @@ def seed(data_dir: DataDir = None, as_json: Json = False) -> None:
 
 def import_payments(
     data: Data,
-    layout: Format,
+    layout: Format = None,
+    columns: Columns = None,
     data_dir: DataDir = None,
     since: From = None,
     until: Until = None,
@@ -75,7 +77,7 @@ def import_payments(
 ) -> None:
     """Take history into the store: payments, labels and feature state; nobody is asked anything."""
     settings = settings_for(data_dir)
-    dataset = open_dataset(data, layout, settings)
+    dataset = open_dataset(data, layout, columns, settings)
     store = open_store(settings)
     reasons = _Rejects(rejects or Path(f"{data.name}.rejects.csv"))
     try:
@@ -124,10 +126,16 @@ def export(
     console.print(f"{count:,} payments written to {out}; train on them with --format cardwatch")
 
 
-def open_dataset(data: Path, layout: FileFormat, settings: Settings) -> Dataset:
-    """Open a file of payments; card numbers in it become tokens under the data folder's own key."""
+def open_dataset(data: Path, layout: FileFormat | None, columns: Path | None, settings: Settings) -> Dataset:
+    """Open a file of payments by a known format or a column map; card numbers in it become tokens."""
+    if (layout is None) == (columns is None):
+        raise InvalidInput.at("", "give either --format or --map")
+    known = FORMATS[layout.value] if layout is not None else None
     dataset = Dataset(
-        data, FORMATS[layout.value], tokens=Tokens(card_token_key(settings.data_dir)), gazetteer=open_gazetteer()
+        data,
+        known or read_map(columns or Path()),
+        tokens=Tokens(card_token_key(settings)),
+        gazetteer=open_gazetteer(),
     )
     if dataset.notice:
         notes.print(dataset.notice, markup=False)

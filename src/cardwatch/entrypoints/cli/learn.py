@@ -7,7 +7,7 @@ import typer
 
 from cardwatch.domain.errors import InvalidInput
 from cardwatch.domain.times import DAY_MS, HOUR_MS, MINUTE_MS
-from cardwatch.entrypoints.cli.history import Data, Format, From, Until, accepted, instant, open_dataset
+from cardwatch.entrypoints.cli.history import Columns, Data, Format, From, Until, accepted, instant, open_dataset
 from cardwatch.entrypoints.cli.options import DataDir, Json, settings_for
 from cardwatch.entrypoints.cli.output import console, print_json, progress
 from cardwatch.features.engine import default_engine
@@ -20,8 +20,9 @@ _UNITS_MS = {"d": DAY_MS, "h": HOUR_MS, "m": MINUTE_MS}
 
 def features(
     data: Data,
-    layout: Format,
     out: Annotated[Path, typer.Option("--out", help="File to write, .parquet.")],
+    layout: Format = None,
+    columns: Columns = None,
     data_dir: DataDir = None,
     since: From = None,
     until: Until = None,
@@ -31,7 +32,7 @@ def features(
     from cardwatch.learning.feature_file import feature_file  # noqa: PLC0415  needs the train extra
 
     duration_ms(label_delay)
-    dataset = open_dataset(data, layout, settings_for(data_dir))
+    dataset = open_dataset(data, layout, columns, settings_for(data_dir))
     with progress("computing features", total=len(dataset)) as advance:
         count = feature_file(
             accepted(dataset),
@@ -46,8 +47,9 @@ def features(
 
 def train(
     data: Data,
-    layout: Format,
     out: Annotated[Path, typer.Option("--out", help="Folder of the bundle.")],
+    layout: Format = None,
+    columns: Columns = None,
     data_dir: DataDir = None,
     since: From = None,
     until: Until = None,
@@ -58,9 +60,9 @@ def train(
     from cardwatch.learning.train import TrainingSpec  # noqa: PLC0415  needs the train extra
     from cardwatch.learning.train import train as train_bundle  # noqa: PLC0415
 
-    dataset = open_dataset(data, layout, settings_for(data_dir))
+    dataset = open_dataset(data, layout, columns, settings_for(data_dir))
     spec = TrainingSpec(
-        source=f"{data.name} ({layout.value})",
+        source=data.name,
         from_ms=instant(since, "--from"),
         until_ms=instant(until, "--until"),
         label_delay_ms=duration_ms(label_delay),
@@ -80,8 +82,9 @@ def train(
 
 def score(
     data: Data,
-    layout: Format,
     out: Annotated[Path, typer.Option("--out", help="File to write, .parquet: transaction_id and score.")],
+    layout: Format = None,
+    columns: Columns = None,
     model: Annotated[
         Path | None, typer.Option("--model", help="Folder of the bundle; default: the packaged model.")
     ] = None,
@@ -94,7 +97,7 @@ def score(
     from cardwatch.learning.score_file import score_file  # noqa: PLC0415  needs the train extra
 
     duration_ms(label_delay)
-    dataset = open_dataset(data, layout, settings_for(data_dir))
+    dataset = open_dataset(data, layout, columns, settings_for(data_dir))
     with progress("scoring", total=len(dataset)) as advance:
         count = score_file(
             accepted(dataset),

@@ -15,6 +15,7 @@ from cardwatch import __version__
 from cardwatch.domain.account_submission import AccountSubmission
 from cardwatch.domain.submission import Submission
 from cardwatch.domain.transaction import Status
+from cardwatch.entrypoints.http.openapi_refinements import refine
 from cardwatch.entrypoints.http.problems import MEDIA_TYPE, ProblemBody
 from cardwatch.entrypoints.http.transactions import LIMIT_DEFAULT, LIMIT_MAX, LabelSubmission
 from cardwatch.entrypoints.views import AccountPageView, AccountView, TransactionPageView, TransactionView
@@ -27,7 +28,7 @@ _PROBLEMS: dict[int, str] = {
     404: "There is no such thing",
     409: "Conflicts with what is stored",
     413: "The body has more than 64 KiB",
-    415: "The body is not JSON by its Content-Type",
+    415: "The Content-Type is another than the one asked for",
     422: "Faults, each with its JSON pointer",
     503: "The store cannot take this now; see Retry-After",
 }
@@ -65,10 +66,13 @@ _LIMIT = Parameter(
     "limit", "query", "Size of the page",
     {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT},
 )  # fmt: skip
-_CURSOR = Parameter("cursor", "query", "next_cursor of the page before", {"type": "string"})
+_CURSOR = Parameter(
+    "cursor", "query", "next_cursor of the page before", {"type": "string", "pattern": "^dD[A-Za-z0-9_-]{2,30}$"}
+)
+_AFTER = Parameter("cursor", "query", "next_cursor of the page before", {"type": "string"})
 _PREFER = Parameter(
     "Prefer", "header", "respond-async answers 202 at once; wait=N waits N seconds for the decision (RFC 7240)",
-    {"type": "string", "pattern": "^(respond-async|wait=[0-9]{1,2})$"},
+    {"type": "string"},
 )  # fmt: skip
 
 ROUTES: tuple[Route, ...] = (
@@ -104,7 +108,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         method="get", path="/accounts", tag="accounts", summary="List accounts in order of their ids",
-        parameters=(_LIMIT, _CURSOR), answers={200: ("A page", AccountPageView)}, problems=(422,),
+        parameters=(_LIMIT, _AFTER), answers={200: ("A page", AccountPageView)}, problems=(422,),
     ),
     Route(
         method="get", path="/accounts/{user_id}", tag="accounts", summary="Return an account",
@@ -124,12 +128,12 @@ ROUTES: tuple[Route, ...] = (
     Route(
         method="post", path="/webhook/twilio", tag="webhooks", summary="A text from a cardholder, signed by Twilio",
         body_media_type="application/x-www-form-urlencoded", body=dict[str, str], keyless=True,
-        answers={200: ("TwiML; empty, answers go out as texts of their own", None)}, problems=(400, 403, 413, 503),
+        answers={200: ("TwiML; empty, answers go out as texts of their own", None)}, problems=(400, 403, 413, 415, 503),
     ),
     Route(
         method="post", path="/webhook/twilio/status", tag="webhooks", summary="What became of a text, signed by Twilio",
         body_media_type="application/x-www-form-urlencoded", body=dict[str, str], keyless=True,
-        answers={204: ("Noted", None)}, problems=(400, 403, 413, 503),
+        answers={204: ("Noted", None)}, problems=(400, 403, 413, 415, 503),
     ),
     Route(
         method="get", path="/healthz", tag="operations", summary="The process is alive", keyless=True,
@@ -154,7 +158,7 @@ def document() -> bytes:
     paths: dict[str, dict[str, Any]] = {}
     for route in ROUTES:
         paths.setdefault(route.path, {})[route.method] = _operation(route, schema_of)
-    _accept_numbers_for_amounts(components)
+    refine(components)
     return msgspec.json.encode(
         {
             "openapi": "3.1.0",
@@ -170,20 +174,6 @@ def document() -> bytes:
                 "schemas": components,
                 "securitySchemes": {"api_key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}},
             },
-        }
-    )
-
-
-def _accept_numbers_for_amounts(components: dict[str, Any]) -> None:
-    amount = components["Submission"]["properties"]["amount"]
-    amount.clear()
-    amount.update(
-        {
-            "description": "Major units, more than 0, at most the currency's decimals; a number or a decimal string",
-            "anyOf": [
-                {"type": "number", "exclusiveMinimum": 0, "multipleOf": 0.01, "maximum": 9_999_999_999},
-                {"type": "string", "pattern": r"^[0-9]{1,10}(\.[0-9]{1,2})?$"},
-            ],
         }
     )
 

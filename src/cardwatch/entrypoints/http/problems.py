@@ -1,5 +1,6 @@
 """Errors as RFC 9457 problem details, with a stable `type` for each kind."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -76,8 +77,17 @@ def problem_of(error: Exception) -> HttpProblem:
     if isinstance(error, OperatingError):
         return HttpProblem(503, "the store cannot take this now; nothing was written", headers={"Retry-After": "1"})
     if isinstance(error, HTTPException) and error.status_code in TITLES:
-        return HttpProblem(error.status_code, TITLES[error.status_code][1], headers=error.headers)
+        return HttpProblem(error.status_code, TITLES[error.status_code][1], headers=_headers(error))
     return HttpProblem(500, "the request failed on our side; quote the X-Request-Id when you report it")
+
+
+def _headers(error: HTTPException) -> dict[str, str]:
+    """Return the headers of a framework's error; OPTIONS is answered by nobody, so `Allow` must not name it."""
+    headers = dict(error.headers or {})
+    methods = headers.pop("allow", "")
+    if methods:
+        headers["Allow"] = ", ".join(sorted(set(re.split(r",\s*", methods)) - {"OPTIONS"}))
+    return headers
 
 
 def problem_body(problem: HttpProblem) -> bytes:

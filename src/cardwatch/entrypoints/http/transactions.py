@@ -35,7 +35,8 @@ WAIT_S_MAX = 30
 
 _SUBMISSION = msgspec.json.Decoder(Submission)
 _encode = msgspec.json.Encoder().encode
-_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*([0-9]{1,6})(?![0-9])")
+_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?([0-9]{1,6})(?![0-9])")
+_ASYNC = re.compile(r"(?:^|,)\s*respond-async\s*(?:$|[,;=])")
 
 
 class LabelSubmission(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,14 +55,15 @@ _LABEL = msgspec.json.Decoder(LabelSubmission)
 async def post_transaction(scope: LitestarScope, receive: LitestarReceive, send: LitestarSend) -> None:
     """Take a payment in and answer with its decision, or with 202 if that takes longer than the sender waits."""
     application: Application = scope["litestar_app"].state.application
-    headers = {name: value for name, value in scope["headers"] if name in _HEADERS}
+    headers = {name: value for name, value in scope["headers"] if name == b"content-type"}
+    prefer = b",".join(value for name, value in scope["headers"] if name == b"prefer").decode("latin-1")
     try:
         if scope["method"] != "POST":  # type: ignore[typeddict-item]
             raise HttpProblem(405, "use POST", headers={"Allow": "POST"})  # noqa: TRY301
         require_json(headers.get(b"content-type", b"").decode("latin-1"))
         submission = decode_body(await _read_body(receive), _SUBMISSION)  # type: ignore[arg-type]
         check_submission(submission)
-        wait_ms = waiting_ms(headers.get(b"prefer", b"").decode("latin-1"), application.settings.decision_timeout_ms)
+        wait_ms = waiting_ms(prefer, application.settings.decision_timeout_ms)
         recorded = await application.record(submission, wait_ms=wait_ms)
         await _answer(recorded, send)  # type: ignore[arg-type]
     except Exception as error:
@@ -71,16 +73,15 @@ async def post_transaction(scope: LitestarScope, receive: LitestarReceive, send:
         await respond(send, problem.status, problem_body(problem), MEDIA_TYPE, problem.headers)  # type: ignore[arg-type]
 
 
-_HEADERS = frozenset({b"content-type", b"prefer"})
-
-
 async def _read_body(receive: Receive) -> bytes:
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    while message.get("more_body"):
+    body = b""
+    while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise HttpProblem(400, "the body ended early")
         body += message.get("body", b"")
-    return body
+        if not message.get("more_body"):
+            return body
 
 
 async def _answer(recorded: Recorded, send: Send) -> None:
@@ -94,14 +95,17 @@ async def _answer(recorded: Recorded, send: Send) -> None:
 
 
 def waiting_ms(prefer: str, default_ms: int) -> int:
-    """Return how long to wait for a decision by the Prefer header (RFC 7240), in ms."""
+    """Return how long to wait for a decision by the Prefer header (RFC 7240), in ms.
+
+    Both preferences together ask to wait, and to be answered 202 after that (section 4.3).
+    """
     if not prefer:
         return default_ms
     preferences = prefer.lower()
-    if "respond-async" in preferences:
-        return 0
     wait = _WAIT.search(preferences)
-    return min(int(wait.group(1)), WAIT_S_MAX) * 1000 if wait else default_ms
+    if wait:
+        return min(int(wait.group(1)), WAIT_S_MAX) * 1000
+    return 0 if _ASYNC.search(preferences) else default_ms
 
 
 class Transactions(Controller):
