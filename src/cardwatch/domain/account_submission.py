@@ -23,7 +23,7 @@ from cardwatch.domain.card_number import contains_card_number
 from cardwatch.domain.errors import InvalidInput, Problem
 from cardwatch.domain.money import MINOR_DIGITS
 
-_EMAIL = re.compile(r"[^@\s]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", re.ASCII)
+_EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f-\x9f]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", re.ASCII)
 
 CHANNELS = ("sms", "email", "push")
 
@@ -86,8 +86,7 @@ def _faults(submission: AccountSubmission, user_id: str) -> Iterator[Problem]:
             parse_phone_number(submission.phone_number)
         except ValueError as error:
             yield Problem("/phone_number", str(error))
-    if submission.email is not None and not _EMAIL.fullmatch(submission.email):
-        yield Problem("/email", "must be an e-mail address")
+    yield from _email_faults(submission.email)
     if submission.time_zone not in _time_zones():
         yield Problem("/time_zone", "must be the name of an IANA time zone, such as America/Chicago")
     if submission.currency not in MINOR_DIGITS:
@@ -96,6 +95,13 @@ def _faults(submission: AccountSubmission, user_id: str) -> Iterator[Problem]:
     for position, channel in enumerate(submission.channels or ()):
         if channel not in CHANNELS:
             yield Problem(f"/channels/{position}", f"must be one of {', '.join(CHANNELS)}")
+
+
+def _email_faults(email: str | None) -> Iterator[Problem]:
+    if email is not None and not _EMAIL.fullmatch(email):
+        yield Problem("/email", "must be an e-mail address")
+    if email is not None and contains_card_number(email):
+        yield Problem("/email", CARD_NUMBER_REFUSED)
 
 
 def _home_faults(home: HomeSubmission) -> Iterator[Problem]:

@@ -10,8 +10,9 @@ from msgspec import Meta
 from cardwatch.domain.card_number import contains_card_number
 from cardwatch.domain.errors import Problem
 
-NO_CONTROL = r"^[^\x00-\x1f\x7f-\x9f\ud800-\udfff]*$"
-ID = r"^[A-Za-z0-9][A-Za-z0-9_.:@-]*$"
+NO_CONTROL = r"^[^\x00-\x1f\x7f-\x9f]*\Z"
+ID = r"^[A-Za-z0-9][A-Za-z0-9_.:@-]*\Z"
+"""Both end in \\Z, because "$" lets one final line break pass."""
 
 Identifier = Annotated[str, Meta(min_length=1, max_length=64, pattern=ID)]
 ShortText = Annotated[str, Meta(min_length=1, max_length=64, pattern=NO_CONTROL)]

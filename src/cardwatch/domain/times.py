@@ -27,7 +27,7 @@ def parse_instant(text: str) -> int:
         instant = datetime.fromisoformat(text.upper().replace(" ", "T"))
         at_ms = (instant - _EPOCH) // timedelta(milliseconds=1)
     except (ValueError, OverflowError) as error:
-        raise ValueError(f"is not a date and time that exists: {error}") from error
+        raise ValueError("is not a date and time that exists") from error
     if not 0 <= at_ms < 253_402_300_800_000:  # year 9999
         raise ValueError("must lie between 1970 and 9999")
     return at_ms
@@ -43,6 +43,6 @@ def _offset_in_quarter_hour(zone: str, quarter_hour: int) -> int:
 def utc_offset_s(zone: str, at_ms: int) -> int:
     """Return an IANA zone's offset from UTC at an instant, in seconds.
 
-    Cached by the quarter hour: no zone has changed its offset at another minute since 1970.
+    Cached by the quarter hour: since 1970 no zone has changed its offset within one, but for Liberia on 1972-01-07.
     """
     return _offset_in_quarter_hour(zone, at_ms // (900 * SECOND_MS))

@@ -17,7 +17,7 @@ from cardwatch.domain.submission import Submission
 from cardwatch.domain.transaction import Status
 from cardwatch.entrypoints.http.openapi_refinements import refine
 from cardwatch.entrypoints.http.problems import MEDIA_TYPE, ProblemBody
-from cardwatch.entrypoints.http.transactions import LIMIT_DEFAULT, LIMIT_MAX, LabelSubmission
+from cardwatch.entrypoints.http.transactions import CURSOR, LIMIT_DEFAULT, LIMIT_MAX, LabelSubmission
 from cardwatch.entrypoints.views import AccountPageView, AccountView, TransactionPageView, TransactionView
 
 _JSON = "application/json"
@@ -66,9 +66,7 @@ _LIMIT = Parameter(
     "limit", "query", "Size of the page",
     {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT},
 )  # fmt: skip
-_CURSOR = Parameter(
-    "cursor", "query", "next_cursor of the page before", {"type": "string", "pattern": "^dD[A-Za-z0-9_-]{2,30}$"}
-)
+_CURSOR = Parameter("cursor", "query", "next_cursor of the page before", {"type": "string", "pattern": f"^{CURSOR}$"})
 _AFTER = Parameter("cursor", "query", "next_cursor of the page before", {"type": "string"})
 _PREFER = Parameter(
     "Prefer", "header", "respond-async answers 202 at once; wait=N waits N seconds for the decision (RFC 7240)",
