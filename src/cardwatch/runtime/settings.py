@@ -137,7 +137,7 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         "CARDWATCH_CHALLENGE_TTL_S", "challenge_ttl_s", "1800", "s",
         "Life of a question, from the decision on; without a clear answer the payment then goes to review.",
-        _whole(30, 36_000),
+        _whole(1, 36_000),
     ),
     Setting(
         "CARDWATCH_CHANGE_WINDOW_S", "change_window_s", "3600", "s",

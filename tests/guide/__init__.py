@@ -1,0 +1,1 @@
+"""The setup guide's own commands, as a person would type them."""
