@@ -59,7 +59,14 @@ def _field_problems(name: str, value: Any, kind: Any) -> Iterator[Problem]:
         msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         detail, _, path = str(error).partition(" - at `$")
-        yield Problem(pointer(name) + _path_pointer(path.rstrip("`")), _plain(detail))
+        place = pointer(name) + _path_pointer(path.rstrip("`"))
+        _, found, unknown = detail.rstrip("`").partition("Object contains unknown field `")
+        if not found:
+            yield Problem(place, _plain(detail))
+        elif contains_card_number(unknown):
+            yield Problem(place, f"a field's name {CARD_NUMBER_REFUSED}")
+        else:
+            yield Problem(place + pointer(unknown), "is not a field of this request")
     if isinstance(value, str) and contains_card_number(value):
         yield Problem(pointer(name), CARD_NUMBER_REFUSED)
 

@@ -1,0 +1,1 @@
+"""Tests of the HTTP edge, on the application itself and over real HTTP."""
