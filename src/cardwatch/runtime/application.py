@@ -149,6 +149,7 @@ class Application:
 
     async def start(self) -> None:
         """Start the writer and what goes on beside the requests."""
+        self._catch_up()
         self._warm_up()
         self._tasks = [
             asyncio.create_task(self._parts.writer.run()),
@@ -168,6 +169,15 @@ class Application:
         self._parts.housekeeping.close()
         self._parts.reader.close()
         self._parts.store.close()
+
+    def _catch_up(self) -> None:
+        """Decide what an earlier process left, and pass over imported history, before anyone waits behind it."""
+        parts = self._parts
+        more = True
+        while more:
+            with parts.store.group():
+                more = parts.scoring.run() or parts.scoring.pass_over()
+            parts.scoring.committed()
 
     def _warm_up(self) -> None:
         """Take payments in and decide them in groups that are given up: the first real one finds everything warm."""

@@ -4,7 +4,7 @@ Whoever waits for a payment's decision is told when the decision is durable.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -60,17 +60,29 @@ class ScoringConsumer:
     def run(self) -> bool:
         """Decide what the log holds next; returns whether there is something to commit."""
         while entries := self._store.log(after=self._read, limit=ENTRIES_MAX):
-            recorded = [entry for entry in entries if entry.kind == "transaction.recorded"]
-            if not recorded:
-                self._read = entries[-1].sequence  # what others wrote about payments is no work of this consumer
-                continue
-            for entry in recorded:
+            for entry in _perhaps_undecided(entries):
                 self._handle(entry)
-            self._next = entries[-1].sequence
-            if self._store.apply([SetCursor(CONSUMER, self._durable, self._next)]) is not None:
-                raise StoreUnavailable("another process moved the scoring cursor")
-            return True
+            position = entries[-1].sequence
+            if self._decided:
+                self._move_cursor(position)
+                return True
+            self._read = position  # what is decided already, and what others wrote, is no work of this consumer
         return False
+
+    def pass_over(self) -> bool:
+        """Keep how far the log holds nothing to decide; returns whether there is something to commit.
+
+        Not worth a write of its own while serving, but after an import it is the whole log.
+        """
+        if self._read == self._durable:
+            return False
+        self._move_cursor(self._read)
+        return True
+
+    def _move_cursor(self, position: int) -> None:
+        if self._store.apply([SetCursor(CONSUMER, self._durable, position)]) is not None:
+            raise StoreUnavailable("another process moved the scoring cursor")
+        self._next = position
 
     def committed(self) -> None:
         """Tell those who wait, and count."""
@@ -139,3 +151,9 @@ class ScoringConsumer:
         self._metrics.observe("decision_seconds", waited_ms / 1000)
         if decision.score is not None:
             self._metrics.observe("fraud_score", decision.score)
+
+
+def _perhaps_undecided(entries: Sequence[LogEntry]) -> list[LogEntry]:
+    """Return the payments recorded that are not decided among the same entries, as imported ones are."""
+    decided = {entry.key for entry in entries if entry.kind == "transaction.decided"}
+    return [entry for entry in entries if entry.kind == "transaction.recorded" and entry.key not in decided]

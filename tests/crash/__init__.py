@@ -1,0 +1,1 @@
+"""What an earlier process left: killed in the middle of work, or stopped."""
