@@ -48,9 +48,10 @@ def page(request: AnyRequest) -> Response[str]:
 
 
 @get("/static/{version:str}/{name:str}", sync_to_thread=False)
-def static(version: str, name: str) -> Response[bytes]:
+def static(request: AnyRequest) -> Response[bytes]:
     """Return one of the page's files; only names that were read from the package exist."""
     assets = load_assets()
+    version, name = request.path_params["version"], request.path_params["name"]
     asset = assets.by_name.get(name) if version == assets.version else None
     if asset is None:
         raise NotFoundException

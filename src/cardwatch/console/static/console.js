@@ -1,7 +1,7 @@
 // Cardwatch's page: wires the event stream to the table, the detail and the simulated phone.
 
 import { Detail } from "./detail.js";
-import { post, problemText, zone } from "./format.js";
+import { element, post, problemText, zone } from "./format.js";
 import { Payments } from "./payments.js";
 import { Phone } from "./phone.js";
 import { Stream } from "./stream.js";
@@ -89,6 +89,19 @@ function setUpForm() {
   });
 }
 
+/** Say that a NO holds the account, and offer what an analyst would do, so that it can be tried again. */
+async function offerRelease(place, userId) {
+  const path = `/accounts/${encodeURIComponent(userId)}`;
+  const answer = await fetch(path).catch(() => null);
+  if (!answer?.ok || (await answer.json()).held_since === null) return;
+  const release = async () => {
+    const released = await fetch(`${path}/hold`, { method: "DELETE" }).catch(() => null);
+    place.textContent = released?.ok ? "The hold is over: pay again." : "The hold could not be ended.";
+  };
+  const button = element("button", { type: "button", onclick: release }, "End the hold");
+  place.replaceChildren("Sent to review: a NO put the account on hold.", button);
+}
+
 async function pay(submission) {
   const place = document.getElementById("try-result");
   place.textContent = "Paying…";
@@ -106,5 +119,6 @@ async function pay(submission) {
     pending: "Taken; not decided yet.",
   };
   place.textContent = outcomes[paid.status] ?? paid.status;
+  if (paid.status === "in_review") offerRelease(place, paid.user_id);
   if (paid.status === "challenged") phone?.chooseHolder(paid.user_id);
 }

@@ -11,6 +11,16 @@ const DECIDED_BY = {
   import: "nobody here: imported",
 };
 
+const NOTES = {
+  no_account: "Not asked: there is no such account",
+  account_held: "Not asked: a NO put the account on hold",
+  opted_out: "Not asked: the cardholder opted out of texts",
+  no_phone: "Not asked: the account has no phone",
+  no_channel: "Not asked: the account allows no texts",
+  no_consent: "Not asked: the cardholder did not consent",
+  too_old_to_ask: "Not asked: the payment is too long ago",
+};
+
 const ENDS = {
   confirmed: "Confirmed",
   denied: "Denied",
@@ -91,7 +101,7 @@ function body(payment) {
 
 function reasons(payment) {
   if (payment.reasons.length === 0) {
-    const said = payment.detail ?? (payment.status === "approved" ? "Nothing about it was unusual." : "No reason is kept.");
+    const said = note(payment) ?? (payment.status === "approved" ? "Nothing about it was unusual." : "No reason is kept.");
     return element("p", { class: "muted" }, said);
   }
   const one = (reason) =>
@@ -111,6 +121,10 @@ function reasons(payment) {
 function comparison({ text, value, usual }) {
   if (value === null || (usual === null && (value === "yes" || text.includes(value)))) return null;
   return element("span", { class: "compare" }, value, usual === null ? "" : ` · usually ${usual}`);
+}
+
+function note(payment) {
+  return NOTES[payment.detail] ?? payment.detail;
 }
 
 function signed(value) {
@@ -142,12 +156,15 @@ function facts(payment) {
     ["Account", payment.user_id],
     ["Location", payment.location ?? "not sent"],
     ["Decided by", DECIDED_BY[payment.decided_by] ?? "not decided yet"],
+    ["Note", payment.detail === null ? null : note(payment)],
     ["Asks from", payment.threshold === null ? "–" : payment.threshold.toFixed(2)],
     ["Model", payment.model_version ?? "–"],
     ["Payment", payment.transaction_id],
     ["Question", payment.question?.challenge_id ?? "none"],
   ];
-  return element("dl", { class: "facts" }, ...rows.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]));
+  const known = rows.filter(([, value]) => value !== null);
+  const pairs = known.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]);
+  return element("dl", { class: "facts" }, ...pairs);
 }
 
 function curl(payment) {

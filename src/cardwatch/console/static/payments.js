@@ -75,7 +75,7 @@ export class Payments {
     const wanted = this.#wanted();
     const missing = wanted.filter((payment) => !this.#rows.has(payment.transaction_id));
     if (this.#filled && missing.length > 0 && this.#isRead()) {
-      this.#heldBack.textContent = `${missing.length >= SHOWN_MAX ? `${SHOWN_MAX} or more` : missing.length} new – show`;
+      this.#heldBack.textContent = `${missing.length >= SHOWN_MAX ? `${SHOWN_MAX} or more` : missing.length} new, show`;
       this.#heldBack.hidden = false;
       return;
     }
