@@ -128,7 +128,7 @@ export class Phone {
     const thread = this.#thread;
     const atEnd = thread.scrollHeight - thread.scrollTop - thread.clientHeight < 40;
     if (messages.length === 0) {
-      const hint = this.#current === null ? "No account with a phone yet." : "No texts yet. A suspicious payment brings one.";
+      const hint = this.#current === null ? "No account with a phone yet; cardwatch seed makes five." : "No texts yet. A suspicious payment brings one.";
       thread.replaceChildren(element("li", { class: "empty" }, hint));
       return;
     }
