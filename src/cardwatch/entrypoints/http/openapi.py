@@ -13,6 +13,7 @@ import msgspec
 
 from cardwatch import __version__
 from cardwatch.domain.account_submission import AccountSubmission
+from cardwatch.domain.bodies import ID
 from cardwatch.domain.submission import Submission
 from cardwatch.domain.transaction import Status
 from cardwatch.entrypoints.http.openapi_refinements import refine
@@ -61,7 +62,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
 _ID = {"type": "string", "minLength": 1}
 _TRANSACTION_ID = Parameter("transaction_id", "path", "The payment", _ID)
-_USER_ID = Parameter("user_id", "path", "The account", {**_ID, "maxLength": 64})
+_USER_ID = Parameter("user_id", "path", "The account", {**_ID, "maxLength": 64, "pattern": ID.replace(r"\Z", "$")})
 _LIMIT = Parameter(
     "limit", "query", "Size of the page",
     {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT},
