@@ -1,6 +1,7 @@
 """What a start does with the log that an earlier process or an import left: all of it before the server is ready."""
 
 import asyncio
+import gc
 from decimal import Decimal
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from cardwatch.domain.account import Account
 from cardwatch.domain.history import HistoryRow
 from cardwatch.domain.submission import Submission
 from cardwatch.domain.transaction import Status
+from cardwatch.entrypoints.http.app import make_app
+from cardwatch.entrypoints.http.asgi import Message
 from cardwatch.features.engine import default_engine
 from cardwatch.runtime.application import Application
 from cardwatch.runtime.bootstrap import open_application, open_gazetteer, open_store, system_clock, system_randomness
@@ -86,3 +89,24 @@ def test_history_alone_is_passed_over_too(tmp_path: Path) -> None:
     last = store.log(after=0, limit=10_000)[-1].sequence
     store.close()
     assert started(settings)[0] == last
+
+
+def test_a_served_process_spares_the_collector_what_lives_as_long_as_itself(tmp_path: Path) -> None:
+    """Between start and stop the objects of the start are frozen, so that full collections hold nobody up."""
+    app = make_app(open_application(read_settings({}, data_dir=tmp_path)), randomness=system_randomness())
+    frozen: list[int] = []
+
+    async def serve() -> None:
+        steps = iter(["lifespan.startup", "lifespan.shutdown"])
+
+        async def receive() -> Message:
+            return {"type": next(steps)}
+
+        async def send(_: Message) -> None:
+            frozen.append(gc.get_freeze_count())
+
+        await app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, receive, send)
+
+    asyncio.run(serve())
+    assert frozen[0] > 10_000
+    assert frozen[1] == 0

@@ -1,6 +1,7 @@
 """The HTTP application: routes, error answers, and the life of the process."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias, cast
@@ -54,6 +55,7 @@ def make_app(
     async def life(framework: Litestar) -> AsyncIterator[None]:
         await application.start()
         await _warm_up(cast("asgi.Application", framework))
+        _spare_the_collector()
         application.ready = True
         beside = [asyncio.ensure_future(task(application)) for task in tasks]
         try:
@@ -63,6 +65,7 @@ def make_app(
                 running.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
             await application.stop()
+            gc.unfreeze()
 
     app = Litestar(
         route_handlers=routes,
@@ -79,6 +82,12 @@ def make_app(
         metrics=application.metrics,
         randomness=randomness,
     )
+
+
+def _spare_the_collector() -> None:
+    """Take what lives as long as the process out of collections: a full one took 90 ms, in which nobody is answered."""
+    gc.collect()
+    gc.freeze()
 
 
 async def _warm_up(app: asgi.Application) -> None:
