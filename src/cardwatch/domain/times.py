@@ -16,7 +16,7 @@ _RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]
 
 def format_instant(at_ms: int) -> str:
     """Print an instant as RFC 3339 in UTC with milliseconds: "2026-11-22T15:39:08.120Z"."""
-    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at_ms % 1000:03d}Z"
+    return f"{_format_second(at_ms // SECOND_MS)}.{at_ms % SECOND_MS:03d}Z"
 
 
 def parse_instant(text: str) -> int:
@@ -31,6 +31,12 @@ def parse_instant(text: str) -> int:
     if not 0 <= at_ms < 253_402_300_800_000:  # year 9999
         raise ValueError("must lie between 1970 and 9999")
     return at_ms
+
+
+@lru_cache(maxsize=1024)
+def _format_second(at_s: int) -> str:
+    """Print a second; cached, because what is printed while serving lies close together."""
+    return (_EPOCH + timedelta(seconds=at_s)).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 @lru_cache(maxsize=4096)
