@@ -2,13 +2,18 @@
 
 A card number is 13-19 digits with single spaces or hyphens between them at most, no letter or digit next to it, a
 valid Luhn check digit (ISO/IEC 7812-1 annex B) and the prefix and length of a known issuer. All four are asked for,
-so that ordinary ids, telephone numbers and times pass.
+so that ordinary ids, telephone numbers and times pass. What plainly is something else (a UUID, a telephone number with
+its "+", the fraction of a decimal) is none even where all four hold: one German mobile number in ten would.
 """
 
 import re
 
-_RUN = re.compile(r"(?<![^\W_])\d(?:[ -]?\d){12,}(?![^\W_])")
+_RUN = re.compile(r"(?<![^\W_])(?<!\d\.)\d(?:[ -]?\d){12,}(?![^\W_])")
 _SEPARATOR = re.compile(r"[ -]")
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+_TELEPHONE_DIGITS_MAX = 15
+"""ITU-T E.164."""
+
 _DIGIT_COUNTS = range(13, 20)
 
 _ISSUERS: tuple[tuple[int, int, frozenset[int]], ...] = tuple(
@@ -43,7 +48,14 @@ def contains_card_number(text: str) -> bool:
     """Say whether a text contains a full card number."""
     if len(text) < _DIGIT_COUNTS.start:
         return False
-    return any(_run_contains(run.group()) for run in _RUN.finditer(text))
+    return any(_run_contains(run.group()) and not _something_else(text, run) for run in _RUN.finditer(text))
+
+
+def _something_else(text: str, run: re.Match[str]) -> bool:
+    """Say whether a run of digits stands within a UUID or is a telephone number with its "+"."""
+    if text[: run.start()].endswith("+") and sum(map(str.isdigit, run.group())) <= _TELEPHONE_DIGITS_MAX:
+        return True
+    return any(uuid.start() <= run.start() and run.end() <= uuid.end() for uuid in _UUID.finditer(text))
 
 
 def _run_contains(run: str) -> bool:

@@ -53,10 +53,11 @@ class Money(msgspec.Struct, frozen=True):
     @property
     def display(self) -> str:
         """The amount as people read it: "$1,500.00", or "1,500.00 CHF" where no common symbol exists."""
-        whole, dot, fraction = self.decimal.partition(".")
+        whole, dot, fraction = self.decimal.removeprefix("-").partition(".")
         text = f"{int(whole):,}{dot}{fraction}"
         symbol = _SYMBOLS.get(self.currency)
-        return f"{symbol}{text}" if symbol else f"{text} {self.currency}"
+        sign = "-" if self.minor < 0 else ""
+        return f"{sign}{symbol}{text}" if symbol else f"{sign}{text} {self.currency}"
 
 
 def parse_amount(value: Decimal, currency: str) -> Money:
