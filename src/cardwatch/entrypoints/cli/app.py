@@ -41,14 +41,19 @@ app.add_typer(dead_letters.app, name="dead-letters")
 app.command("doctor")(doctor.doctor)
 
 
-@app.callback()
-def options(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
-) -> None:
-    """Real-time payment-fraud detection that asks the cardholder."""
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         console.print(f"cardwatch {__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Real-time payment-fraud detection that asks the cardholder."""
 
 
 def run(arguments: list[str] | None = None) -> int:

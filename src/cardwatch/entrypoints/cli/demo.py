@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
@@ -24,10 +24,12 @@ from cardwatch.entrypoints.cli.serve import Host, Port, run_server
 from cardwatch.entrypoints.cli.walkthrough import walk_through
 from cardwatch.learning.seed_accounts import seed_accounts
 from cardwatch.learning.simulate.demo import LivePayment, live_payments
-from cardwatch.runtime.application import Application
 from cardwatch.runtime.bootstrap import load_judges, open_gazetteer, open_store, system_clock, system_randomness
 from cardwatch.runtime.seeding import seed_store
 from cardwatch.runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from cardwatch.runtime.application import Application
 
 _TRAFFIC_SEED = 7
 
@@ -113,7 +115,7 @@ def _seed(settings: Settings) -> None:
         store.close()
 
 
-async def _trickle(application: Application, rate: float) -> None:
+async def _trickle(application: "Application", rate: float) -> None:
     """Pay for as long as the demo runs."""
     if rate <= 0:
         return

@@ -3,20 +3,20 @@
 import socket
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
-from cardwatch.console.pages import PAGES
 from cardwatch.domain.errors import CardwatchError
 from cardwatch.entrypoints.cli.options import DataDir, settings_for
 from cardwatch.entrypoints.cli.output import notes
-from cardwatch.entrypoints.http.app import BackgroundTask, make_app
-from cardwatch.entrypoints.http.server import bind
-from cardwatch.entrypoints.http.server import serve as serve_http
 from cardwatch.runtime.bootstrap import open_application, system_randomness
 from cardwatch.runtime.settings import Settings
 from cardwatch.runtime.telemetry import configure_logging
+
+if TYPE_CHECKING:
+    from cardwatch.entrypoints.http.app import BackgroundTask
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on (CARDWATCH_HOST).")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on (CARDWATCH_PORT); 0 takes a free one.")]
@@ -28,8 +28,12 @@ def serve(data_dir: DataDir = None, host: Host = None, port: Port = None) -> Non
     run_server(settings)
 
 
-def run_server(settings: Settings, *, tasks: Sequence[BackgroundTask] = ()) -> None:
+def run_server(settings: Settings, *, tasks: Sequence["BackgroundTask"] = ()) -> None:
     """Serve with these settings until the process is told to stop."""
+    from cardwatch.console.pages import PAGES  # noqa: PLC0415  other commands need not pay 0.5 s for the web framework
+    from cardwatch.entrypoints.http.app import make_app  # noqa: PLC0415
+    from cardwatch.entrypoints.http.server import serve as serve_http  # noqa: PLC0415
+
     configure_logging(settings.log_level)
     listening, settings = listen(settings)
     application = open_application(settings)
@@ -39,7 +43,7 @@ def run_server(settings: Settings, *, tasks: Sequence[BackgroundTask] = ()) -> N
 
 def listen(settings: Settings) -> tuple[socket.socket, Settings]:
     """Open the listening socket before anything else; returns settings that know the port."""
-    import msgspec  # noqa: PLC0415
+    from cardwatch.entrypoints.http.server import bind  # noqa: PLC0415
 
     try:
         listening = bind(settings.host, settings.port)

@@ -12,8 +12,6 @@ from cardwatch.domain.errors import CardwatchError
 from cardwatch.entrypoints.cli.client import Client
 from cardwatch.entrypoints.cli.output import console
 from cardwatch.entrypoints.cli.serve import listen
-from cardwatch.entrypoints.http.app import make_app
-from cardwatch.entrypoints.http.server import make_server
 from cardwatch.runtime.bootstrap import open_application, system_randomness
 from cardwatch.runtime.settings import Settings
 from cardwatch.runtime.telemetry import configure_logging
@@ -27,6 +25,9 @@ _SUSPICIOUS = {"amount": 1500.00, "merchant": "Suspicious Store", "location": "U
 
 def walk_through(settings: Settings) -> None:
     """Pay everyday, pay suspiciously, answer NO; pay suspiciously from another account, answer YES."""
+    from cardwatch.entrypoints.http.app import make_app  # noqa: PLC0415  as in `serve`
+    from cardwatch.entrypoints.http.server import make_server  # noqa: PLC0415
+
     configure_logging("error")
     listening, settings = listen(settings)
     server = make_server(make_app(open_application(settings), randomness=system_randomness()))

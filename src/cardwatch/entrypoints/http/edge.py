@@ -87,7 +87,8 @@ class Edge:
     def _observe(self, scope: Scope, status: int, seconds: float) -> None:
         route = _route(scope)
         self._metrics.count("http_requests_total", {"method": _method(scope), "route": route, "status": str(status)})
-        self._metrics.observe("http_request_seconds", seconds, {"route": route})
+        if route != _STREAM:
+            self._metrics.observe("http_request_seconds", seconds, {"route": route})
         _log.debug("request", method=_method(scope), route=route, status=status, ms=round(seconds * 1000, 2))
 
 
@@ -134,8 +135,10 @@ def _is_local(scope: Scope, headers: dict[bytes, bytes]) -> bool:
 
 
 _ROUTES = re.compile(
-    r"/(transactions?|accounts|phone|webhook/twilio/status|webhook/twilio|healthz|readyz|metrics|docs)(/|$)"
+    r"/(transactions?|accounts|phone|webhook/twilio/status|webhook/twilio|healthz|readyz|metrics|docs|events|static)(/|$)"
 )
+_STREAM = "/events"
+"""Its requests last as long as someone looks; their time says nothing of the server."""
 
 
 def _route(scope: Scope) -> str:
