@@ -7,6 +7,7 @@ import hmac
 import re
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 import structlog
@@ -122,16 +123,25 @@ async def respond(send: Send, status: int, body: bytes, media_type: str, headers
 def _is_local(scope: Scope, headers: dict[bytes, bytes]) -> bool:
     """Say whether a request comes from this machine and not through a tunnel or a proxy on it."""
     client = scope.get("client")
-    try:
-        host = urlsplit("//" + headers.get(b"host", b"").decode("latin-1")).hostname or ""
-    except ValueError:  # "[" opens an address that never ends
-        return False
     return (
         client is not None
-        and is_loopback(client[0])
-        and is_loopback(host)
+        and _address_is_loopback(client[0])
+        and _host_is_loopback(headers.get(b"host", b""))
         and not any(name in headers for name in _FORWARDED)
     )
+
+
+@lru_cache(maxsize=256)
+def _address_is_loopback(address: str) -> bool:
+    return is_loopback(address)
+
+
+@lru_cache(maxsize=256)
+def _host_is_loopback(host: bytes) -> bool:
+    try:
+        return is_loopback(urlsplit("//" + host.decode("latin-1")).hostname or "")
+    except ValueError:  # "[" opens an address that never ends
+        return False
 
 
 _ROUTES = re.compile(
