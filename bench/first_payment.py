@@ -1,6 +1,7 @@
 """Is the first payment after `/readyz` as fast as the hundredth? `python bench/first_payment.py [--rounds N]`.
 
-Each round seeds a fresh folder, starts a server, waits for readiness, and pays 100 times, each time on a new connection.
+Each round seeds a fresh folder, starts a server, waits for readiness, and pays 100 times, each time on a new
+connection.
 """
 
 import argparse
@@ -12,9 +13,10 @@ from statistics import median, quantiles
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from tests.support.server import running_server
+
 from cardwatch.entrypoints.cli.app import run
 from cardwatch.entrypoints.cli.client import Client
-from tests.support.server import running_server
 
 PAYMENTS = 100
 WARM_FROM = 50

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -148,3 +149,38 @@ def test_silence_ends_in_review(tmp_path: Path) -> None:
         assert (silent["status"], silent["challenge"]["state"], silent["label"]) == ("in_review", "expired", None)
         label = {"label": "genuine", "source": "analyst"}
         assert server.client.call("POST", f"{path}/label", label)[1]["status"] == "approved"
+
+
+@pytest.fixture
+def uninstalled(tmp_path: Path) -> dict[str, str]:
+    """An environment with every dependency and without the package itself, as after `pip install -r requirements.txt`."""
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    for entry in Path(sysconfig.get_path("purelib")).iterdir():
+        if "cardwatch" not in entry.name and entry.suffix != ".pth":
+            (packages / entry.name).symlink_to(entry)
+    return {**clean_environment(), "PYTHONPATH": str(packages)}
+
+
+@pytest.mark.parametrize(
+    ("folder", "command"),
+    [
+        ("infrastructure", ["seed_db.py", "all", "--data-dir", "{out}"]),
+        ("lambdas/score", ["prepare_data.py", "--accounts", "350", "--out", "{out}"]),
+    ],
+)
+def test_the_guides_scripts_work_where_the_package_is_not_installed(
+    folder: str, command: list[str], uninstalled: dict[str, str], tmp_path: Path
+) -> None:
+    """The scripts find `src` beside them."""
+    arguments = [part.format(out=tmp_path / "out") for part in command]
+    done = subprocess.run(
+        [sys.executable, "-S", *arguments],
+        cwd=ROOT / folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=uninstalled,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert any((tmp_path / "out").iterdir())

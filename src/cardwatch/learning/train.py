@@ -13,6 +13,7 @@ import lightgbm
 import msgspec
 import numpy as np
 
+from cardwatch import __version__
 from cardwatch.domain.errors import InvalidInput
 from cardwatch.domain.history import HistoryRow
 from cardwatch.features.engine import FeatureEngine
@@ -165,5 +166,5 @@ def _medians(part: Part) -> tuple[float | None, ...]:
 
 
 def _libraries() -> dict[str, str]:
-    found = {name: version(name) for name in ("cardwatch", "lightgbm", "numpy")}
-    return {**found, "python": ".".join(platform.python_version_tuple()[:2])}
+    found = {name: version(name) for name in ("lightgbm", "numpy")}
+    return {"cardwatch": __version__, **found, "python": ".".join(platform.python_version_tuple()[:2])}
