@@ -2,10 +2,13 @@
 
 import asyncio
 import gc
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from bench.server_process import clean_environment
 
 from cardwatch.adapters.sqlite.store import SqliteReader
 from cardwatch.domain.account import Account
@@ -22,6 +25,7 @@ from cardwatch.runtime.settings import Settings, read_settings
 from cardwatch.services.import_history import import_history
 from cardwatch.services.record_transaction import record_transaction
 from tests.builders import make_transaction
+from tests.fakes.twilio_server import ACCOUNT_SID, AUTH_TOKEN
 
 HISTORY_ROWS = 3 * ENTRIES_MAX + 1
 LEFT_PENDING = 5
@@ -110,3 +114,20 @@ def test_a_served_process_spares_the_collector_what_lives_as_long_as_itself(tmp_
     asyncio.run(serve())
     assert frozen[0] > 10_000
     assert frozen[1] == 0
+
+
+def test_the_providers_sdk_is_loaded_before_the_server_is_ready(tmp_path: Path) -> None:
+    """Importing it takes most of a second, in which the first text after a start would hold payments up."""
+    environment = {
+        "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
+        "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
+        "TWILIO_FROM_NUMBER": "+12025550199",
+        "CARDWATCH_TWILIO_API_URL": "http://127.0.0.1:9",
+    }
+    opening = (
+        "import os, sys; from cardwatch.runtime.bootstrap import open_application;"
+        "from cardwatch.runtime.settings import read_settings;"
+        "open_application(read_settings(os.environ)); sys.exit('twilio.rest.api.v2010' not in sys.modules)"
+    )
+    settings = clean_environment() | environment | {"CARDWATCH_DATA_DIR": str(tmp_path)}
+    assert subprocess.run([sys.executable, "-c", opening], env=settings, check=False, timeout=60).returncode == 0

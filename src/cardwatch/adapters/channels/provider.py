@@ -88,6 +88,7 @@ def twilio_provider(
         status_callback_url=public_url + STATUS_PATH,
         api_url=api_url,
     )
+    channel.prepare()
     return MessagingProvider(channel=channel, public_url=public_url, tokens=auth_tokens)
 
 

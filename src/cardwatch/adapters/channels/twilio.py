@@ -1,7 +1,7 @@
 """Texts through Twilio's Messages API, by the official SDK.
 
-The SDK is imported with the first text (0.3 s and more) and given a timeout, since it has none of its own. What is
-not clearly taken or clearly refused is unknown: `find` looks it up before anything is sent again. Nothing is logged
+The SDK is imported by `prepare` or with the first text (0.8 s) and given a timeout, since it has none of its own. What
+is not clearly taken or clearly refused is unknown: `find` looks it up before anything is sent again. Nothing is logged
 here: the SDK's request log would name telephone numbers.
 """
 
@@ -57,6 +57,10 @@ class TwilioChannel:
         self._api_url = api_url
         self._timeout_s = timeout_s
         self._client: Client | None = None
+
+    def prepare(self) -> None:
+        """Import the SDK and make its client, so that the first text of a server slows nobody's payment."""
+        _ = self._connect().messages
 
     def send(self, message: Message) -> Sent | NotSent | UnknownSent:
         """Hand a text to Twilio, to be delivered within its remaining life."""
