@@ -153,7 +153,7 @@ def test_silence_ends_in_review(tmp_path: Path) -> None:
 
 @pytest.fixture
 def uninstalled(tmp_path: Path) -> dict[str, str]:
-    """An environment with every dependency and without the package itself, as after `pip install -r requirements.txt`."""
+    """An environment with every dependency but without the package, as after `pip install -r requirements.txt`."""
     packages = tmp_path / "packages"
     packages.mkdir()
     for entry in Path(sysconfig.get_path("purelib")).iterdir():
