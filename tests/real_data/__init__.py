@@ -1,0 +1,1 @@
+"""Files that no one in this project wrote, through the whole of it."""
