@@ -36,20 +36,6 @@ def make_app(
 
     `tasks` run beside the requests from readiness on and are cancelled at the end.
     """
-    routes: list[Any] = [
-        post_transaction,
-        Transactions,
-        Accounts,
-        TwilioWebhook,
-        healthz,
-        readyz,
-        metrics,
-        openapi,
-        docs,
-        *pages,
-    ]
-    if application.provider.simulated:
-        routes.append(Phone)
 
     @asynccontextmanager
     async def life(framework: Litestar) -> AsyncIterator[None]:
@@ -68,7 +54,7 @@ def make_app(
             gc.unfreeze()
 
     app = Litestar(
-        route_handlers=routes,
+        route_handlers=_routes(application, pages),
         exception_handlers={Exception: handle_exception},
         lifespan=[life],
         openapi_config=None,
@@ -88,6 +74,13 @@ def _spare_the_collector() -> None:
     """Take what lives as long as the process out of collections: a full one took 90 ms, in which nobody is answered."""
     gc.collect()
     gc.freeze()
+
+
+def _routes(application: Application, pages: Sequence[Any]) -> list[Any]:
+    """List what is served; the simulated phone only where no real provider is configured."""
+    routes: list[Any] = [post_transaction, Transactions, Accounts, TwilioWebhook]
+    routes += [healthz, readyz, metrics, openapi, docs, *pages]
+    return [*routes, Phone] if application.provider.simulated else routes
 
 
 async def _warm_up(app: asgi.Application) -> None:
