@@ -1,0 +1,1 @@
+"""Tests of what keeps the embedded process running."""

@@ -1,0 +1,133 @@
+"""Every setting is checked when it is read; a wrong one stops the start with one line that names it."""
+
+from pathlib import Path
+
+import pytest
+
+from cardwatch.runtime.settings import TABLE, Setting, Settings, WrongSetting, is_loopback, read_settings
+
+SECRET = "a-secret-nobody-may-see"
+WRONG = {
+    "CARDWATCH_PORT": ["x", "-1", "65536", "8000.5", "1" * 20, "80\u0660\u0660"],
+    "CARDWATCH_PUBLIC_URL": ["shop.example", "ftp://x", "https://", "https://x?a=b", "https://x#f", "http://[::1", "http://x:y",
+                             "http://x:99999"],
+    "CARDWATCH_API_KEYS": ["ops", "ops:short", f"o ps:{SECRET}", f":{SECRET}", f"ops:{SECRET},ops:{SECRET}"],
+    "CARDWATCH_DECISION_TIMEOUT_MS": ["-1", "60001", "half"],
+    "CARDWATCH_CHALLENGE_TTL_S": ["0", "36001", "30m"],
+    "CARDWATCH_CHANGE_WINDOW_S": ["-1", "x"],
+    "CARDWATCH_RETENTION_DAYS": ["0", "36501"],
+    "CARDWATCH_LOG_LEVEL": ["loud", "trace"],
+    "FRAUD_THRESHOLD": ["0", "1.1", "-0.5", "nan", "inf", "high", "50%"],
+    "TWILIO_FROM_NUMBER": ["2025550100", "+0123456789", "+1 206 555 0100", "Cardwatch"],
+    "CARDWATCH_TWILIO_API_URL": ["api.twilio.com", "file:///etc/passwd"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in WRONG.items() for value in values])
+def test_wrong_value_is_one_line_that_names_the_setting(name: str, value: str) -> None:
+    """And says what would do, without the value."""
+    with pytest.raises(WrongSetting) as refused:
+        read_settings({name: value})
+    line = str(refused.value)
+    assert line.startswith(f"{name} must ")
+    assert "\n" not in line
+    assert len(value) < 9 or value not in line
+    assert SECRET not in line
+
+
+@pytest.mark.parametrize("setting", TABLE, ids=[setting.name for setting in TABLE])
+def test_every_row_is_complete(setting: Setting) -> None:
+    """Name, unit and help are there, and the default is a value that would do."""
+    assert setting.name.startswith(("CARDWATCH_", "TWILIO_", "FRAUD_"))
+    assert setting.unit
+    assert setting.help.endswith(".")
+    setting.parse(setting.default)
+
+
+def test_table_and_settings_are_the_same() -> None:
+    """Each row has its attribute, each attribute its row, each once."""
+    attributes = [setting.attribute for setting in TABLE]
+    assert sorted(attributes) == sorted(Settings.__struct_fields__)
+    assert len({setting.name for setting in TABLE}) == len(TABLE)
+
+
+def test_every_row_stands_in_the_reference_page() -> None:
+    """With its default and its help."""
+    page = (Path(__file__).parents[2] / "docs/reference/settings.md").read_text()
+    for setting in TABLE:
+        assert setting.name in page
+        assert setting.help.split(":")[0][:40] in page
+
+
+def test_secrets_are_marked() -> None:
+    """What opens a door is a secret."""
+    assert {setting.name for setting in TABLE if setting.secret} >= {"CARDWATCH_API_KEYS", "TWILIO_AUTH_TOKEN"}
+
+
+def test_empty_environment_gives_the_defaults() -> None:
+    """Safe ones: loopback, no key, the simulated phone."""
+    settings = read_settings({})
+    assert (settings.host, settings.port, settings.api_keys, settings.uses_twilio) == ("127.0.0.1", 8000, {}, False)
+    assert settings.fraud_threshold is None
+
+
+def test_blank_value_is_no_value() -> None:
+    """As compose files and CI set them."""
+    assert read_settings({"CARDWATCH_PORT": "  ", "FRAUD_THRESHOLD": ""}) == read_settings({})
+
+
+def test_argument_wins_over_the_environment() -> None:
+    """Unless it is None."""
+    assert read_settings({"CARDWATCH_PORT": "9000"}, port=9001).port == 9001
+    assert read_settings({"CARDWATCH_PORT": "9000"}, port=None).port == 9000
+
+
+def test_several_keys_are_read() -> None:
+    """Each by its name; spaces around them do not count."""
+    keys = read_settings({"CARDWATCH_API_KEYS": f"ops:{SECRET}, shop:{SECRET}:2 ,"}).api_keys
+    assert keys == {"ops": SECRET, "shop": f"{SECRET}:2"}
+
+
+@pytest.mark.parametrize("host", ["::", "192.168.1.5", "example.org"])
+def test_other_than_loopback_needs_a_key(host: str) -> None:
+    """And the refusal says how to make one."""
+    with pytest.raises(WrongSetting, match="CARDWATCH_API_KEYS is needed") as refused:
+        read_settings({"CARDWATCH_HOST": host})
+    assert "secrets.token_urlsafe" in str(refused.value)
+    assert read_settings({"CARDWATCH_HOST": host, "CARDWATCH_API_KEYS": f"ops:{SECRET}"}).host == host
+
+
+@pytest.mark.parametrize(
+    "given", [{"TWILIO_ACCOUNT_SID"}, {"TWILIO_AUTH_TOKEN"}, {"TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"}]
+)
+def test_half_a_provider_is_refused(given: set[str]) -> None:
+    """Twilio needs all of its settings, and none of them is printed."""
+    with pytest.raises(WrongSetting, match="is needed beside") as refused:
+        read_settings(dict.fromkeys(given, SECRET))
+    assert SECRET not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("127.0.0.1", True), ("127.8.8.8", True), ("localhost", True), ("LOCALHOST", True), ("localhost.", True),
+     ("::1", True),
+     ("[::1]", True), ("192.168.1.5", False), ("::", False), ("localhost.example.org", False),
+     ("127.0.0.1.nip.io", False),
+     ("", False), ("2130706433", False)],
+)  # fmt: skip
+def test_loopback_is_this_machine_alone(host: str, expected: bool) -> None:
+    """By name or address, and nothing that only looks like it."""
+    assert is_loopback(host) is expected
+
+
+@pytest.mark.parametrize(
+    ("environment", "url"),
+    [
+        ({}, "http://127.0.0.1:8000"),
+        ({"CARDWATCH_HOST": "::1"}, "http://[::1]:8000"),
+        ({"CARDWATCH_PUBLIC_URL": "https://pay.example.org/"}, "https://pay.example.org"),
+    ],
+)
+def test_signatures_are_made_for_a_real_url(environment: dict[str, str], url: str) -> None:
+    """An IPv6 address is bracketed, a final slash dropped."""
+    assert read_settings(environment).effective_public_url == url
