@@ -178,7 +178,8 @@ def test_length_that_is_said_to_be_too_much_is_refused_unread() -> None:
 
 @pytest.mark.parametrize(
     ("prefer", "expected_ms"),
-    [("", 500), ("respond-async", 0), ("RESPOND-ASYNC", 0), ("wait=2", 2000), ("wait = 2", 2000), ("wait=0", 0), ("wait=99999", 30_000),
+    [("", 500), ("respond-async", 0), ("RESPOND-ASYNC", 0), ("wait=2", 2000), ("wait = 2", 2000), ("wait=0", 0),
+     ("wait=99999", 30_000),
      ("respond-async, wait=10", 10_000), ("wait=10, respond-async", 10_000), ("wait=-1", 500), ("wait=x", 500),
      ("await=3", 500), ("xrespond-async", 500), ("respond-asynchronously", 500), ("handling=lenient;wait=3", 3000),
      ("wait=1234567", 500), ("return=minimal", 500)],
