@@ -17,6 +17,7 @@ from cardwatch.domain.decision import Reason
 from cardwatch.domain.label import Label
 from cardwatch.domain.message import Message
 from cardwatch.domain.place import Place
+from cardwatch.domain.provider_post import DeliveryReport, Form, InboundText, PostedForm
 from cardwatch.domain.transaction import Status, TransactionRecord
 
 
@@ -191,6 +192,46 @@ class Store(Ledger, Transactions, Accounts, EntityStates, Challenges, Messages, 
         ...
 
 
+class Groups(Protocol):
+    """Groups that are opened and closed apart, so that a commit may run in another thread."""
+
+    def begin_group(self) -> None:
+        """Open a group."""
+        ...
+
+    def commit_group(self) -> None:
+        """Make the open group durable; nothing else may touch the store meanwhile. Raises StoreUnavailable."""
+        ...
+
+    def roll_back_group(self) -> None:
+        """Give the open group up; may be called when none is open."""
+        ...
+
+
+class GroupStore(Store, Groups, Protocol):
+    """A store with such groups."""
+
+
+class StoreReader(Transactions, Accounts, Challenges, Messages, Stream, Protocol):
+    """A view of a store that sees what is committed, also while a group is written."""
+
+    def close(self) -> None:
+        """Let go of the file."""
+        ...
+
+
+class Checkpointer(Protocol):
+    """Carries a write-ahead log over into its database, beside the commits."""
+
+    def run(self) -> bool:
+        """Carry over what can be, without making anyone wait; returns whether everything was."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the file."""
+        ...
+
+
 class Scorer(Protocol):
     """A model that scores one payment at a time."""
 
@@ -256,6 +297,33 @@ class Channel(Protocol):
 
         Raises OperatingError when the provider cannot say now.
         """
+        ...
+
+
+class Provider(Protocol):
+    """The messaging provider of a process: sends, and reads what is posted back once it proved to be its own."""
+
+    channel: Channel
+    simulated: bool
+
+    def read_form(self, body: bytes) -> Form | None:
+        """Return the fields of a form post, None if it is not a form."""
+        ...
+
+    def authentic(self, *, path_and_query: str, form: Form, signature: str | None) -> bool:
+        """Say whether a form posted to a path carries the provider's signature for the public URL."""
+        ...
+
+    def inbound_text(self, form: Form) -> InboundText | None:
+        """Read a cardholder's text, None if it names no sid or no numbers."""
+        ...
+
+    def delivery_report(self, form: Form, *, message_id: str) -> DeliveryReport | None:
+        """Read what became of a text, None if the report says nothing that is kept."""
+        ...
+
+    def typed_reply(self, phone: str, body: str) -> PostedForm:
+        """Make the signed post of a text typed on the simulated phone."""
         ...
 
 

@@ -7,11 +7,12 @@ from cardwatch.domain.changes import AddTransaction, DecideTransaction, PutAccou
 from cardwatch.domain.decision import Outcome
 from cardwatch.domain.label import LabelSource, LabelValue
 from cardwatch.domain.money import Money
+from cardwatch.domain.provider_post import InboundText
 from cardwatch.domain.transaction import Status
 from cardwatch.services.ask_cardholder import ChallengePlan, Sender, plan_challenge
 from cardwatch.services.expire_challenges import expire_challenges
 from cardwatch.services.handle_reply import handle_reply
-from cardwatch.services.reply_turn import InboundText, Result
+from cardwatch.services.reply_turn import Result
 from cardwatch.services.send_messages import send_due
 from tests.builders import NOW_MS, OWN_NUMBER, PHONE, make_account, make_decision, make_transaction
 from tests.fakes.channel import ScriptedChannel

@@ -16,14 +16,14 @@ from cardwatch.domain.decision import Outcome
 from cardwatch.domain.errors import OperatingError
 from cardwatch.domain.message import Message, MessageKind, MessageState
 from cardwatch.domain.money import Money
+from cardwatch.domain.provider_post import DeliveryReport, InboundText
 from cardwatch.domain.transaction import Status
 from cardwatch.ports import NotSent, Sent, UnknownSent
 from cardwatch.services.ask_cardholder import ChallengePlan, plan_challenge
 from cardwatch.services.expire_challenges import expire_challenges
 from cardwatch.services.handle_reply import handle_reply
-from cardwatch.services.reply_turn import InboundText
 from cardwatch.services.send_messages import LEASE_MS, claim_messages, deliver, record_delivery
-from cardwatch.services.track_delivery import DeliveryReport, track_delivery
+from cardwatch.services.track_delivery import track_delivery
 from tests.builders import NOW_MS, OWN_NUMBER, make_account, make_decision, make_transaction
 from tests.services.conversation import HOUR_MS, SENDER, TTL_MS
 

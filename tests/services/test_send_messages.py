@@ -7,6 +7,7 @@ from cardwatch.adapters.memory import MemoryStore
 from cardwatch.domain.challenge import ChallengeState
 from cardwatch.domain.changes import PutAccount
 from cardwatch.domain.message import Message, MessageState
+from cardwatch.domain.provider_post import DeliveryReport
 from cardwatch.domain.transaction import Status
 from cardwatch.ports import NotSent, Sent, UnknownSent
 from cardwatch.services.ask_cardholder import question_id
@@ -23,7 +24,7 @@ from cardwatch.services.send_messages import (
     deliver,
     record_delivery,
 )
-from cardwatch.services.track_delivery import DeliveryReport, track_delivery
+from cardwatch.services.track_delivery import track_delivery
 from tests.builders import NOW_MS
 from tests.fakes.channel import ScriptedChannel
 from tests.services.conversation import SENDER, TTL_MS, challenge_of, challenge_payment, say, send_all, status_of

@@ -7,9 +7,10 @@ import pytest
 from cardwatch.adapters.memory import MemoryStore
 from cardwatch.domain.challenge import ChallengeState
 from cardwatch.domain.message import Message, MessageState
+from cardwatch.domain.provider_post import DeliveryReport
 from cardwatch.domain.transaction import Status
 from cardwatch.services.ask_cardholder import question_id
-from cardwatch.services.track_delivery import DeliveryReport, Tracked, track_delivery
+from cardwatch.services.track_delivery import Tracked, track_delivery
 from tests.builders import NOW_MS
 from tests.services.conversation import SENDER, asked, challenge_of, challenge_payment, say, status_of
 

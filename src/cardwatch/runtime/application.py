@@ -5,8 +5,7 @@ Writing goes through the one writer; reading uses a connection of its own and se
 
 import asyncio
 from collections.abc import Callable, Sequence
-from decimal import Decimal
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -14,115 +13,43 @@ from cardwatch.domain.account import Account
 from cardwatch.domain.account_submission import AccountSubmission
 from cardwatch.domain.label import LabelSource, LabelValue
 from cardwatch.domain.message import Message
+from cardwatch.domain.provider_post import DeliveryReport, InboundText
 from cardwatch.domain.submission import Submission
 from cardwatch.domain.transaction import Status, TransactionRecord
 from cardwatch.ports import (
-    Accounts,
-    Challenges,
-    Channel,
     Clock,
     Gazetteer,
+    GroupStore,
     LogEntry,
-    Messages,
+    Provider,
     Randomness,
-    Store,
-    Stream,
+    StoreReader,
     TransactionPage,
-    Transactions,
 )
 from cardwatch.runtime.housekeeping import Housekeeping
 from cardwatch.runtime.scoring import ScoringConsumer
 from cardwatch.runtime.settings import Settings
 from cardwatch.runtime.telemetry import PrometheusMetrics
 from cardwatch.runtime.texting import Texting
-from cardwatch.runtime.writer import GroupStore, Writer
+from cardwatch.runtime.warm_up import warm_up
+from cardwatch.runtime.writer import Writer
 from cardwatch.services.handle_reply import handle_reply
 from cardwatch.services.label_transaction import Labelled, label_transaction
 from cardwatch.services.put_account import AccountPut, put_account, release_account
 from cardwatch.services.record_transaction import Recorded, Recording, record_transaction
-from cardwatch.services.reply_turn import InboundText, ReplyOutcome
+from cardwatch.services.reply_turn import ReplyOutcome
 from cardwatch.services.score_transaction import Judges
-from cardwatch.services.track_delivery import DeliveryReport, Tracked, track_delivery
+from cardwatch.services.track_delivery import Tracked, track_delivery
 
 T = TypeVar("T")
-
-_WARM_UPS = 20
-_WARM_UP_ID = "warm-up"
-_WARM_UP_ACCOUNT = AccountSubmission(phone_number="+12065550100", time_zone="America/Los_Angeles")
-_WARM_UP_PAYMENTS = tuple(
-    Submission(user_id=_WARM_UP_ID, amount=Decimal(amount), merchant="Warm-up", location=location)
-    for amount, location in (("4.75", "Seattle, WA"), ("2.10", None), ("9500.00", "Unknown Location"))
-)
-"""An everyday payment, and one that is asked about: both ways are walked."""
-
-
-class Reader(Transactions, Accounts, Challenges, Messages, Stream, Protocol):
-    """A view of the store that sees what is committed."""
-
-    def close(self) -> None:
-        """Let go of the file."""
-        ...
-
-
-class WritableStore(Store, GroupStore, Protocol):
-    """The store that the writer writes."""
-
-
-Form = Sequence[tuple[str, str]]
-
-
-class PostedForm(Protocol):
-    """A form as a provider posts it."""
-
-    @property
-    def path(self) -> str:
-        """Path and query."""
-        ...
-
-    @property
-    def body(self) -> bytes:
-        """The raw form."""
-        ...
-
-    @property
-    def signature(self) -> str:
-        """The value of X-Twilio-Signature."""
-        ...
-
-
-class Provider(Protocol):
-    """The messaging provider of this process: sends, and reads what is posted back once it proved to be its own."""
-
-    channel: Channel
-    simulated: bool
-
-    def read_form(self, body: bytes) -> tuple[tuple[str, str], ...] | None:
-        """Return the fields of a form post, blank and repeated ones kept; None if it is not a form."""
-        ...
-
-    def authentic(self, *, path_and_query: str, form: Form, signature: str | None) -> bool:
-        """Say whether a form posted to a path carries the provider's signature for the public URL."""
-        ...
-
-    def inbound_text(self, form: Form) -> InboundText | None:
-        """Read a cardholder's text, None if it names no sid or no numbers."""
-        ...
-
-    def delivery_report(self, form: Form, *, message_id: str) -> DeliveryReport | None:
-        """Read what became of a text, None if the report says nothing that is kept."""
-        ...
-
-    def typed_reply(self, phone: str, body: str) -> PostedForm:
-        """Make the signed post of a text typed on the simulated phone."""
-        ...
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """What an application is made of."""
 
     settings: Settings
-    store: WritableStore
-    reader: Reader
+    store: GroupStore
+    reader: StoreReader
     housekeeping: Housekeeping
     clock: Clock
     randomness: Randomness
@@ -150,7 +77,14 @@ class Application:
     async def start(self) -> None:
         """Start the writer and what goes on beside the requests."""
         self._catch_up()
-        self._warm_up()
+        parts = self._parts
+        warm_up(
+            store=parts.store,
+            scoring=parts.scoring,
+            clock=parts.clock,
+            gazetteer=parts.gazetteer,
+            randomness=parts.randomness,
+        )
         self._tasks = [
             asyncio.create_task(self._parts.writer.run()),
             *self._parts.housekeeping.start(),
@@ -178,27 +112,6 @@ class Application:
             with parts.store.group():
                 more = parts.scoring.run() or parts.scoring.pass_over()
             parts.scoring.committed()
-
-    def _warm_up(self) -> None:
-        """Take payments in and decide them in groups that are given up: the first real one finds everything warm."""
-        parts = self._parts
-        for _ in range(_WARM_UPS):
-            parts.store.begin_group()
-            try:
-                now_ms = parts.clock.now_ms()
-                put_account(_WARM_UP_ID, _WARM_UP_ACCOUNT, store=parts.store, gazetteer=parts.gazetteer, now_ms=now_ms)
-                for submission in _WARM_UP_PAYMENTS:
-                    record_transaction(
-                        submission,
-                        store=parts.store,
-                        gazetteer=parts.gazetteer,
-                        randomness=parts.randomness,
-                        now_ms=now_ms,
-                    )
-                parts.scoring.run()
-            finally:
-                parts.store.roll_back_group()
-                parts.scoring.rolled_back()
 
     async def record(self, submission: Submission, *, wait_ms: int) -> Recorded:
         """Take a payment in and wait up to `wait_ms` for its decision; the payment is durable in any case.

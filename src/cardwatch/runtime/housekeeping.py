@@ -4,28 +4,15 @@ import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Protocol
 
 from cardwatch.domain.errors import OperatingError
 from cardwatch.domain.times import DAY_MS
-from cardwatch.ports import Clock, Store
+from cardwatch.ports import Checkpointer, Clock, Store
 from cardwatch.runtime.writer import Writer
 from cardwatch.services.trim_log import ENTRIES_MAX, trim_read_log
 
 _CHECKPOINT_S = 0.05
 _TRIM_S = 600.0
-
-
-class Checkpointer(Protocol):
-    """Carries the write-ahead log over into the database."""
-
-    def run(self) -> bool:
-        """Carry over what can be, without making anyone wait; returns whether everything was."""
-        ...
-
-    def close(self) -> None:
-        """Let go of the file."""
-        ...
 
 
 class Housekeeping:

@@ -6,12 +6,11 @@ Store calls are jobs of the one writer; only the provider is spoken to in thread
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
 
 import structlog
 
 from cardwatch.domain.errors import OperatingError
-from cardwatch.ports import Challenges, Channel, Clock, Messages, Metrics, Randomness, Store
+from cardwatch.ports import Channel, Clock, Metrics, Randomness, Store, StoreReader
 from cardwatch.runtime.writer import Writer
 from cardwatch.services.ask_cardholder import Sender
 from cardwatch.services.expire_challenges import expire_challenges
@@ -25,10 +24,6 @@ _IDLE_S = 0.5
 _SWEEP_S = 1.0
 
 
-class Reader(Challenges, Messages, Protocol):
-    """What is looked at before the writer is bothered."""
-
-
 _log = structlog.get_logger(__name__)
 
 
@@ -39,7 +34,7 @@ class Texting:
         self,
         *,
         store: Store,
-        reader: Reader,
+        reader: StoreReader,
         writer: Writer,
         channel: Channel,
         sender: Sender,

@@ -15,6 +15,7 @@ import msgspec
 import structlog
 
 from cardwatch.domain.errors import OperatingError, StoreUnavailable
+from cardwatch.ports import Groups
 
 T = TypeVar("T")
 
@@ -27,22 +28,6 @@ GROUP_MAX = 64
 _PAUSE_AFTER_FAILURE_S = 0.05
 
 _log = structlog.get_logger(__name__)
-
-
-class GroupStore(Protocol):
-    """What the writer needs of the embedded store."""
-
-    def begin_group(self) -> None:
-        """Open a group."""
-        ...
-
-    def commit_group(self) -> None:
-        """Make the open group durable; may run in another thread."""
-        ...
-
-    def roll_back_group(self) -> None:
-        """Give the open group up."""
-        ...
 
 
 class Step(Protocol):
@@ -71,7 +56,7 @@ class _Job(msgspec.Struct):
 class Writer:
     """Runs jobs and standing work in groups; `run` is its loop."""
 
-    def __init__(self, store: GroupStore, step: Step) -> None:
+    def __init__(self, store: Groups, step: Step) -> None:
         self._store = store
         self._step = step
         self._jobs: deque[_Job] = deque()

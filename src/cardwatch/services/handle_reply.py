@@ -12,12 +12,13 @@ from cardwatch.domain.changes import AddMessage, Change, MoveTransaction, PutAcc
 from cardwatch.domain.errors import StoreUnavailable
 from cardwatch.domain.label import LabelSource, LabelValue
 from cardwatch.domain.message import Direction, Message, MessageKind, MessageState
+from cardwatch.domain.provider_post import InboundText
 from cardwatch.domain.question import TextKind
 from cardwatch.domain.reply import Meaning, understand
 from cardwatch.domain.transaction import Status
 from cardwatch.ports import Store
 from cardwatch.services.ask_cardholder import Sender, cancel, close
-from cardwatch.services.reply_turn import InboundText, ReplyOutcome, Result, Turn, Verdict
+from cardwatch.services.reply_turn import ReplyOutcome, Result, Turn, Verdict
 from cardwatch.services.track_delivery import opt_out
 
 CHANGE_WINDOW_MS = 3_600_000

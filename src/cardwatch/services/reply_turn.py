@@ -11,6 +11,7 @@ from cardwatch.domain.changes import AddLabel, AddMessage, Change, PutAccount, P
 from cardwatch.domain.label import Label, LabelSource, LabelValue
 from cardwatch.domain.languages import DEFAULT_LANGUAGE
 from cardwatch.domain.message import Direction, Message, MessageKind, MessageState
+from cardwatch.domain.provider_post import InboundText
 from cardwatch.domain.question import TextKind, render
 from cardwatch.domain.reply import Reply
 from cardwatch.domain.transaction import Status, TransactionRecord
@@ -27,18 +28,6 @@ ACK_LIFE_MS = 3_600_000
 
 _JUDGED = frozenset({LabelSource.ANALYST, LabelSource.CHARGEBACK})
 """Sources whose word a cardholder's reply does not replace."""
-
-
-class InboundText(msgspec.Struct, frozen=True, kw_only=True):
-    """A text as the provider handed it in."""
-
-    message_id: str
-    """The provider's sid: a repetition has the same."""
-    phone: str
-    """Who sent it, E.164."""
-    own_number: str
-    """Which of our numbers it came to."""
-    body: str
 
 
 class Result(StrEnum):

@@ -12,6 +12,7 @@ from cardwatch.domain.challenge import ChallengeState
 from cardwatch.domain.changes import Change, PutAccount, PutChallenge, PutMessage
 from cardwatch.domain.errors import StoreUnavailable
 from cardwatch.domain.message import TO_DO, Message, MessageKind, MessageState
+from cardwatch.domain.provider_post import DeliveryReport
 from cardwatch.ports import Store
 from cardwatch.services.ask_cardholder import Sender, ask_next, close
 
@@ -20,19 +21,6 @@ _ATTEMPTS = 5
 _STEP = {MessageState.ACCEPTED: 1, MessageState.SENT: 2}
 _FINAL = frozenset({MessageState.DELIVERED, MessageState.UNDELIVERED, MessageState.FAILED, MessageState.EXPIRED})
 _NOT_DELIVERED = _FINAL - {MessageState.DELIVERED}
-
-
-class DeliveryReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What a provider said about one text."""
-
-    message_id: str
-    """Ours, from the callback's own address."""
-    provider_sid: str
-    state: MessageState
-    """ACCEPTED, SENT, DELIVERED, UNDELIVERED, FAILED or EXPIRED."""
-    error: str | None = None
-    """Code and word: "30003 handset unreachable"."""
-    opted_out: bool = False
 
 
 class Tracked(StrEnum):

@@ -7,8 +7,8 @@ from cardwatch.adapters.clock import SeededRandomness
 from cardwatch.adapters.memory import MemoryStore
 from cardwatch.domain.changes import AddMessage
 from cardwatch.domain.message import MessageState
+from cardwatch.domain.provider_post import InboundText
 from cardwatch.ports import Sent
-from cardwatch.services.reply_turn import InboundText
 from tests.builders import OWN_NUMBER, PHONE, make_message, make_reply
 
 URL = "http://127.0.0.1:8000/webhook/twilio"

@@ -5,8 +5,7 @@ import pytest
 from cardwatch.adapters.channels.twilio_errors import REFUSALS
 from cardwatch.adapters.channels.twilio_webhook import delivery_report, inbound_text
 from cardwatch.domain.message import MessageState
-from cardwatch.services.reply_turn import InboundText
-from cardwatch.services.track_delivery import DeliveryReport
+from cardwatch.domain.provider_post import DeliveryReport, InboundText
 
 
 def test_an_inbound_post_becomes_a_text() -> None:

@@ -2,30 +2,17 @@
 
 from collections.abc import Sequence
 
-import msgspec
-
 from cardwatch.adapters.channels import twilio_signature, twilio_webhook
 from cardwatch.adapters.channels.simulated_phone import SIGNATURE_HEADER, SimulatedPhone
 from cardwatch.adapters.channels.twilio import TwilioChannel
+from cardwatch.domain.provider_post import DeliveryReport, Form, InboundText, PostedForm
 from cardwatch.ports import Channel, Clock, Messages, Randomness
-from cardwatch.services.reply_turn import InboundText
-from cardwatch.services.track_delivery import DeliveryReport
 
 INBOUND_PATH = "/webhook/twilio"
 STATUS_PATH = "/webhook/twilio/status"
 
 SIMULATED_NUMBER = "+15005550006"
 """Twilio's own test number: no telephone has it."""
-
-Form = Sequence[tuple[str, str]]
-
-
-class PostedForm(msgspec.Struct, frozen=True):
-    """A form as a provider posts it: path and query, raw body, signature."""
-
-    path: str
-    body: bytes
-    signature: str
 
 
 class MessagingProvider:
@@ -40,7 +27,7 @@ class MessagingProvider:
         self._tokens = tuple(tokens)
         self._phone = phone
 
-    def read_form(self, body: bytes) -> tuple[tuple[str, str], ...] | None:
+    def read_form(self, body: bytes) -> Form | None:
         """Return the fields of a form post, blank and repeated ones kept; None if it is not a form."""
         return twilio_signature.parse_form(body)
 

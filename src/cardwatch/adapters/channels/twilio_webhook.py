@@ -4,8 +4,7 @@ from collections.abc import Iterable
 
 from cardwatch.adapters.channels.twilio_errors import error_text, refusal
 from cardwatch.domain.message import MessageState
-from cardwatch.services.reply_turn import InboundText
-from cardwatch.services.track_delivery import DeliveryReport
+from cardwatch.domain.provider_post import DeliveryReport, InboundText
 
 _STATES = {
     "accepted": MessageState.ACCEPTED,

@@ -4,9 +4,10 @@ import structlog
 from litestar import Controller, Response, post
 from litestar.datastructures import State
 
+from cardwatch.domain.provider_post import Form
 from cardwatch.entrypoints.http.bodies import AnyRequest
 from cardwatch.entrypoints.http.problems import HttpProblem
-from cardwatch.runtime.application import Application, Form
+from cardwatch.runtime.application import Application
 
 EMPTY_TWIML = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
 """Says nothing back: answers leave through the outbox, so that they are sent once and kept."""
