@@ -1,8 +1,9 @@
 """The consumer that decides: its position and its effects are one, poison is set aside, a restart goes on."""
 
 import asyncio
+import sqlite3
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 
@@ -100,6 +101,21 @@ def test_poison_is_set_aside_and_does_not_block(store: AnyStore) -> None:
     assert record is not None
     assert record.decision is not None
     assert [reason.code for reason in record.decision.reasons] == ["SCORING_UNAVAILABLE"]
+
+
+def test_damaged_row_is_set_aside_and_does_not_block(tmp_path: Path) -> None:
+    """A payment whose row cannot be read is kept as a dead letter; those behind it are decided."""
+    path = tmp_path / "cardwatch.db"
+    store = SqliteStore(path)
+    assert store.apply([PutAccount(make_account())]) is None
+    add(store, "a", "b", "c")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE transactions SET body = CAST('not a payment' AS BLOB) WHERE transaction_id = 'b'")
+    run_group(store, consumer_of(store, Decider(store, 0.1)))
+    assert statuses(store, "a", "c") == [Status.APPROVED] * 2
+    (letter,) = store.dead_letters(limit=9)
+    assert letter.key == "b"
+    store.close()
 
 
 def test_store_that_fails_is_no_poison(store: AnyStore) -> None:

@@ -1,14 +1,14 @@
 """What the bodies of all requests share: the types of common fields, and naming every fault of a body at once."""
 
 import re
-from collections.abc import Iterator
-from typing import Annotated, Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Meta
 
 from cardwatch.domain.card_number import contains_card_number
-from cardwatch.domain.errors import Problem
+from cardwatch.domain.errors import InvalidInput, Problem
 
 NO_CONTROL = r"^[^\x00-\x1f\x7f-\x9f]*\Z"
 ID = r"^[A-Za-z0-9][A-Za-z0-9_.:@-]*\Z"
@@ -23,6 +23,9 @@ Country = Annotated[str, Meta(min_length=2, max_length=2, pattern="^[A-Z]{2}$", 
 Currency = Annotated[str, Meta(min_length=3, max_length=3, pattern="^[A-Z]{3}$", description="ISO 4217")]
 
 CARD_NUMBER_REFUSED = "holds a full card number; send a token or the last four digits"
+
+
+Body = TypeVar("Body", bound=msgspec.Struct)
 
 
 def pointer(*parts: str) -> str:
@@ -51,6 +54,28 @@ def body_problems(body: Any, kind: type[msgspec.Struct]) -> list[Problem]:
                 problems.append(Problem(pointer(name), "is required"))
             continue
         problems.extend(_field_problems(name, body[name], field.type))
+    return problems
+
+
+def every_problem(
+    body: Any, kind: type[Body], *, check: Callable[[Body], None], fill: Mapping[str, Any]
+) -> list[Problem]:
+    """Name what the types find and, of the fields that they find right, what `check` finds.
+
+    `fill` stands in for required fields that are missing or wrong; nothing is said about it.
+    """
+    problems = body_problems(body, kind)
+    if not isinstance(body, dict):
+        return problems
+    wrong = {problem.pointer.split("/")[1] for problem in problems if problem.pointer}
+    right = {name: body[name] for name in kind.__struct_fields__ if name in body and name not in wrong}
+    whole = {**fill, **right}
+    if any(field.required and field.name not in whole for field in msgspec.structs.fields(kind)):
+        return problems
+    try:
+        check(msgspec.convert(whole, kind))
+    except InvalidInput as error:
+        problems += [problem for problem in error.problems if problem.pointer.split("/")[1] in right]
     return problems
 
 

@@ -6,6 +6,7 @@ is dropped in silence.
 
 import hashlib
 import ipaddress
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Annotated
@@ -31,6 +32,8 @@ from cardwatch.domain.money import MINOR_DIGITS
 from cardwatch.domain.times import parse_instant
 
 METADATA_ENTRIES_MAX = 20
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 _TEXT_FIELDS = (
     "user_id",
@@ -128,8 +131,12 @@ def _metadata_faults(metadata: dict[str, str]) -> Iterator[Problem]:
     for key, value in metadata.items():
         if not 1 <= len(key) <= 64:
             yield Problem("/metadata", "keys must have 1 to 64 characters")
+        elif _CONTROL.search(key):
+            yield Problem("/metadata", "keys must not hold control characters")
         elif len(value) > 500:
             yield Problem(pointer("metadata", key), "must have at most 500 characters")
+        elif _CONTROL.search(value):
+            yield Problem(pointer("metadata", key), "must not hold control characters")
 
 
 def _text_faults(submission: Submission) -> Iterator[Problem]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from cardwatch.domain.changes import AddDeadLetter, DecideTransaction, SetCursor
-from cardwatch.domain.errors import CardwatchError, StoreUnavailable
+from cardwatch.domain.errors import CardwatchError, StoreCorrupt, StoreUnavailable
 from cardwatch.domain.transaction import Status, TransactionRecord
 from cardwatch.ports import Clock, LogEntry, Metrics, Store
 from cardwatch.services.score_transaction import Decided, give_to_review
@@ -109,10 +109,14 @@ class ScoringConsumer:
         self._new_waiters.clear()
 
     def _handle(self, entry: LogEntry) -> None:
-        record = self._store.transaction(entry.key)
+        now_ms = self._clock.now_ms()
+        try:
+            record = self._store.transaction(entry.key)
+        except StoreCorrupt as error:
+            self._keep_unreadable(entry.key, error, now_ms)
+            return
         if record is None or record.status is not Status.PENDING:
             return
-        now_ms = self._clock.now_ms()
         try:
             decided = self._decide_exactly(record, now_ms)
         except StoreUnavailable:
@@ -131,6 +135,12 @@ class ScoringConsumer:
             if isinstance(lost, DecideTransaction):
                 return None
         raise CardwatchError(f"the change {type(lost).__name__} kept losing its race")
+
+    def _keep_unreadable(self, transaction_id: str, error: Exception, now_ms: int) -> None:
+        """Keep what is known of a payment whose row is damaged; nothing can be decided about it."""
+        _log.error("payment_unreadable", transaction_id=transaction_id, error=type(error).__name__)
+        self._metrics.count("dead_letters_total", {"consumer": CONSUMER})
+        self._store.apply([AddDeadLetter(CONSUMER, transaction_id, "StoreCorrupt: the payment's row", "", now_ms)])
 
     def _set_aside(self, record: TransactionRecord, error: Exception, now_ms: int) -> Decided | None:
         """Send a payment that cannot be handled to review, and keep its cause for an operator."""

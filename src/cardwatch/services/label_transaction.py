@@ -23,7 +23,7 @@ class Labelling(StrEnum):
     CONFLICT = "conflict"
     """An analyst said otherwise before, and the request does not replace it."""
     UNDECIDED = "undecided"
-    """The payment is still pending or the cardholder is being asked."""
+    """The payment is still pending."""
 
 
 class Labelled(msgspec.Struct, frozen=True):

@@ -1,8 +1,8 @@
 """The routes of accounts."""
 
 import re
+from functools import partial
 
-import msgspec
 from litestar import Controller, Response, delete, get, put
 from litestar.datastructures import State
 
@@ -10,13 +10,11 @@ from cardwatch.domain.account_submission import AccountSubmission, check_account
 from cardwatch.domain.bodies import CARD_NUMBER_REFUSED, ID
 from cardwatch.domain.card_number import contains_card_number
 from cardwatch.domain.errors import InvalidInput
-from cardwatch.entrypoints.http.bodies import AnyRequest, read_json, read_query
+from cardwatch.entrypoints.http.bodies import AnyRequest, BodyReader, read_json, read_query
 from cardwatch.entrypoints.http.problems import HttpProblem
 from cardwatch.entrypoints.http.transactions import page_limit
 from cardwatch.entrypoints.views import AccountPageView, AccountView, view_account
 from cardwatch.runtime.application import Application
-
-_ACCOUNT = msgspec.json.Decoder(AccountSubmission)
 
 USER_ID_LENGTH_MAX = 64
 
@@ -54,8 +52,8 @@ class Accounts(Controller):
             raise InvalidInput.at("", "the user_id in the path must be 1 to 64 letters, digits or any of _ . : @ -")
         if contains_card_number(user_id):
             raise InvalidInput.at("", f"the user_id in the path {CARD_NUMBER_REFUSED}")
-        submission = await read_json(request, _ACCOUNT)
-        check_account_submission(submission, user_id)
+        check = partial(check_account_submission, user_id=user_id)
+        submission = await read_json(request, BodyReader(AccountSubmission, check=check))
         application: Application = state.application
         result = await application.put_account(user_id, submission)
         return Response(view_account(result.account), status_code=201 if result.created else 200)

@@ -8,12 +8,15 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from cardwatch.domain.account_submission import CHANNELS
+from cardwatch.domain.bodies import NO_CONTROL
 from cardwatch.domain.money import AMOUNT_MINOR_MAX, MINOR_DIGITS
 from cardwatch.domain.submission import METADATA_ENTRIES_MAX
 
 _NOT_BLANK = r"[^\s\x00-\x1f\x7f-\x9f]"
 _WHOLE_DIGITS = 9
 """Digits before the point that an amount may have in every currency."""
+
+_NO_CONTROL = NO_CONTROL.replace(r"\Z", "$")
 
 
 def refine(components: dict[str, Any]) -> None:
@@ -49,8 +52,8 @@ def _refine_payment(schema: dict[str, Any]) -> None:
         {
             "type": "object",
             "maxProperties": METADATA_ENTRIES_MAX,
-            "propertyNames": {"minLength": 1, "maxLength": 64},
-            "additionalProperties": {"type": "string", "maxLength": 500},
+            "propertyNames": {"minLength": 1, "maxLength": 64, "pattern": _NO_CONTROL},
+            "additionalProperties": {"type": "string", "maxLength": 500, "pattern": _NO_CONTROL},
         }
     )
     fields["amount"] = {

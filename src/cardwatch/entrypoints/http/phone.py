@@ -11,7 +11,7 @@ from cardwatch.domain.account_submission import parse_phone_number
 from cardwatch.domain.errors import InvalidInput
 from cardwatch.domain.message import Message
 from cardwatch.domain.times import format_instant
-from cardwatch.entrypoints.http.bodies import AnyRequest, read_json
+from cardwatch.entrypoints.http.bodies import AnyRequest, BodyReader, read_json
 from cardwatch.entrypoints.http.webhooks import read_signed_form, receive_form
 from cardwatch.runtime.application import Application
 
@@ -45,7 +45,7 @@ class ConversationView(msgspec.Struct, frozen=True):
     messages: list[TextView]
 
 
-_TYPED = msgspec.json.Decoder(Typed)
+_TYPED = BodyReader(Typed)
 
 
 class Phone(Controller):

@@ -18,7 +18,7 @@ from cardwatch.domain.label import LabelSource, LabelValue
 from cardwatch.domain.submission import Submission, check_submission
 from cardwatch.domain.transaction import Status
 from cardwatch.entrypoints.http.asgi import Receive, Send
-from cardwatch.entrypoints.http.bodies import AnyRequest, decode_body, read_json, read_query, require_json
+from cardwatch.entrypoints.http.bodies import AnyRequest, BodyReader, read_json, read_query, require_json
 from cardwatch.entrypoints.http.edge import respond
 from cardwatch.entrypoints.http.problems import MEDIA_TYPE, HttpProblem, problem_body, problem_of
 from cardwatch.entrypoints.views import TransactionPageView, TransactionView, view_transaction
@@ -35,7 +35,7 @@ CURSOR = "t[0-9a-f]{1,15}"
 WAIT_S_MAX = 30
 """Longest wait that `Prefer: wait=N` is granted, in seconds."""
 
-_SUBMISSION = msgspec.json.Decoder(Submission)
+_SUBMISSION = BodyReader(Submission, check=check_submission, fill={"user_id": "any", "amount": "1", "merchant": "any"})
 _encode = msgspec.json.Encoder().encode
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?([0-9]{1,6})(?![0-9])")
 _ASYNC = re.compile(r"(?:^|,)\s*respond-async\s*(?:$|[,;=])")
@@ -50,7 +50,12 @@ class LabelSubmission(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     replace: bool = False
 
 
-_LABEL = msgspec.json.Decoder(LabelSubmission)
+def _check_label(body: LabelSubmission) -> None:
+    if body.note is not None and contains_card_number(body.note):
+        raise InvalidInput.at("/note", CARD_NUMBER_REFUSED)
+
+
+_LABEL = BodyReader(LabelSubmission, check=_check_label, fill={"label": LabelValue.FRAUD})
 
 
 @asgi("/transaction", copy_scope=False)
@@ -63,8 +68,7 @@ async def post_transaction(scope: LitestarScope, receive: LitestarReceive, send:
         if scope["method"] != "POST":  # type: ignore[typeddict-item]
             raise HttpProblem(405, "use POST", headers={"Allow": "POST"})  # noqa: TRY301
         require_json(headers.get(b"content-type", b"").decode("latin-1"))
-        submission = decode_body(await _read_body(receive), _SUBMISSION)  # type: ignore[arg-type]
-        check_submission(submission)
+        submission = _SUBMISSION.read(await _read_body(receive))  # type: ignore[arg-type]
         wait_ms = waiting_ms(prefer, application.settings.decision_timeout_ms)
         recorded = await application.record(submission, wait_ms=wait_ms)
         await _answer(recorded, send)  # type: ignore[arg-type]
@@ -144,8 +148,6 @@ class Transactions(Controller):
     async def label(self, transaction_id: str, request: AnyRequest, state: State) -> Response[TransactionView]:
         """Say what a payment turned out to be."""
         body = await read_json(request, _LABEL)
-        if body.note is not None and contains_card_number(body.note):
-            raise InvalidInput.at("/note", CARD_NUMBER_REFUSED)
         application: Application = state.application
         labelled = await application.label(
             transaction_id, value=body.label, source=LabelSource(body.source), note=body.note, replace=body.replace
