@@ -15,7 +15,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "features.md"
 
 
 def test_the_reference_page_is_current() -> None:
-    """docs/features.md is what the table says; `python -m cardwatch.features.describe docs/features.md` renews it."""
+    """docs/features.md is what the table says; `make docs` renews it."""
     assert PAGE.read_text(encoding="utf-8") == page(ENGINE)
 
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 from cardwatch.domain.place import EARTH_RADIUS_KM, UNIT
 from cardwatch.features.encode import ACCOUNT_BITS, NIGHT_HOURS, OCTAVE_STEPS
-from cardwatch.features.plan import DAY_S, HOUR_S, Plan
-from cardwatch.features.spec import Feature
+from cardwatch.features.plan import Plan
+from cardwatch.features.spec import DAY_S, HOUR_S, Feature
 
 PERMILLE = {"median": 500, "quantile_90": 900}
 

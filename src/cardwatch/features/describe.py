@@ -1,11 +1,9 @@
-"""The reference page of the features, from their table: `python -m cardwatch.features.describe docs/features.md`."""
+"""The reference page of the features, made from their table; `make docs` writes it."""
 
-import sys
 from collections.abc import Iterable
-from pathlib import Path
 
-from cardwatch.features.engine import FeatureEngine, default_engine
-from cardwatch.features.spec import ENTITIES, WINDOWS, Feature
+from cardwatch.features.engine import FeatureEngine
+from cardwatch.features.spec import DAY_S, ENTITIES, HOUR_S, MINUTE_S, WINDOWS, Feature
 
 _TITLES = {
     "payment": "Of the payment itself",
@@ -16,7 +14,7 @@ _TITLES = {
 _OPENING = """\
 # Features
 
-This page is generated from the feature table (`python -m cardwatch.features.describe docs/features.md`).
+This page is generated from the feature table in `src/cardwatch/features/table/` by `make docs`.
 Serving and training compute these values by the same code; a vector is read before the payment's own effect.
 A value that cannot be known is missing (NaN), never 0. Amounts in another currency than the account's count as
 payments, but enter no amount, and their own amount features are missing.
@@ -51,12 +49,8 @@ def _section(entity: str, features: Iterable[Feature]) -> str:
 
 def _length(seconds: int) -> str:
     """Return a length of time in its largest whole unit."""
-    for length, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
+    for length, unit in ((DAY_S, "day"), (HOUR_S, "hour"), (MINUTE_S, "minute")):
         if seconds % length == 0:
             count = seconds // length
             return f"{count} {unit}{'' if count == 1 else 's'}"
     return f"{seconds} seconds"
-
-
-if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(page(default_engine()), encoding="utf-8")

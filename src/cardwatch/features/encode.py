@@ -7,6 +7,7 @@ Owns hashing and the logarithmic scale of amounts. A field that the payment lack
 from zlib import crc32
 
 from cardwatch.features.event import PaymentEvent
+from cardwatch.features.spec import DAY_S, HOUR_S
 
 FIELDS: tuple[str, ...] = (
     "time",
@@ -82,8 +83,8 @@ def encode(event: PaymentEvent) -> Encoded:
         amount,
         amount_scale(amount) if own else 0,
         1 if own and amount < SMALL_MINOR else 0,
-        1 if event.local_time_s % 86400 < NIGHT_HOURS * 3600 else 0,
-        crc32(event.merchant.encode()) or 1,
+        1 if event.local_time_s % DAY_S < NIGHT_HOURS * HOUR_S else 0,
+        stable_hash(event.merchant),
         1 << crc32(event.account.encode()) % ACCOUNT_BITS,
         1 if place is not None else 0,
         place_hash,

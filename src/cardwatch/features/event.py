@@ -28,8 +28,6 @@ class PaymentEvent(msgspec.Struct, frozen=True, kw_only=True):
     place_unresolved: bool = False
     """A location was sent that names no known place."""
     country: str | None = None
-    category: str | None = None
-    device: str | None = None
 
 
 _NO_PLACE = frozenset({"online", "internet", "web", "e-commerce", "ecommerce", "card not present", "n/a", "none", "-"})
@@ -57,6 +55,4 @@ def payment_event(transaction: Transaction, account: Account | None) -> PaymentE
         place_name=place.name if place is not None else None,
         place_unresolved=transaction.place is None and bool(location) and location not in _NO_PLACE,
         country=transaction.country or (place.country if place is not None else None),
-        category=transaction.category,
-        device=transaction.device_id,
     )

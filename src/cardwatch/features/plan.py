@@ -9,10 +9,6 @@ from dataclasses import dataclass, field
 
 from cardwatch.features.encode import OCTAVE_STEPS, SCALE_SIZE
 
-MINUTE_S = 60
-HOUR_S = 3600
-DAY_S = 86400
-
 BUCKETS_PER_OCTAVE = 8
 STEPS_PER_BUCKET = OCTAVE_STEPS // BUCKETS_PER_OCTAVE
 BUCKETS = SCALE_SIZE // STEPS_PER_BUCKET

@@ -8,17 +8,19 @@ from enum import StrEnum
 
 import msgspec
 
-MINUTE, HOUR, DAY = 60, 3600, 86400
+MINUTE_S = 60
+HOUR_S = 60 * MINUTE_S
+DAY_S = 24 * HOUR_S
 
 ENTITIES: dict[str, int | None] = {"payment": None, "account": None, "merchant": 1}
 """Whose history a feature reads, in the order of the vector, with the lag: None sees every payment at once; n sees
 minutes that closed at least n minutes ago, so that busy keys may be written in batches. A payment has no history."""
 
 WINDOWS: tuple[tuple[str, str, int, int], ...] = (
-    ("1h", "the last hour", HOUR, 5 * MINUTE),
-    ("1d", "the last day", DAY, HOUR),
-    ("7d", "the last 7 days", 7 * DAY, 6 * HOUR),
-    ("30d", "the last 30 days", 30 * DAY, DAY),
+    ("1h", "the last hour", HOUR_S, 5 * MINUTE_S),
+    ("1d", "the last day", DAY_S, HOUR_S),
+    ("7d", "the last 7 days", 7 * DAY_S, 6 * HOUR_S),
+    ("30d", "the last 30 days", 30 * DAY_S, DAY_S),
 )
 """Name, words, length and tile (both in seconds) of each window."""
 
@@ -63,8 +65,3 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True):
     """The reason when the value is low, or false."""
     usual: str | None = None
     """The feature that holds the usual value of this one."""
-
-    @property
-    def lag_minutes(self) -> int | None:
-        """The grace after which a closed minute counts; None where payments count at once."""
-        return ENTITIES[self.entity]

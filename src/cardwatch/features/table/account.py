@@ -1,6 +1,6 @@
 """Features of the account's history: amounts, bursts, habits, places."""
 
-from cardwatch.features.spec import HOUR, MINUTE, WINDOWS, Feature, Printed
+from cardwatch.features.spec import HOUR_S, MINUTE_S, WINDOWS, Feature, Printed
 from cardwatch.features.table.windows import against_usual, usual, windowed
 
 
@@ -87,8 +87,8 @@ _ACCOUNT_HABITS = (
         entity="account",
         value="small",
         aggregation="sum",
-        window_s=HOUR,
-        tile_s=5 * MINUTE,
+        window_s=HOUR_S,
+        tile_s=5 * MINUTE_S,
         unit="payments below 2.00",
         why="Stolen cards are tried out with a run of tiny payments.",
         printed=Printed.COUNT,

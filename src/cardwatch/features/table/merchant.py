@@ -1,6 +1,6 @@
 """Features of the merchant's history; its name is none of them."""
 
-from cardwatch.features.spec import DAY, HOUR, WINDOWS, Feature, Printed
+from cardwatch.features.spec import DAY_S, HOUR_S, WINDOWS, Feature, Printed
 from cardwatch.features.table.windows import against_usual, usual, windowed
 
 _HISTORY = (
@@ -58,8 +58,8 @@ _HISTORY = (
         entity="merchant",
         value="account_bit",
         aggregation="distinct",
-        window_s=DAY,
-        tile_s=6 * HOUR,
+        window_s=DAY_S,
+        tile_s=6 * HOUR_S,
         unit="accounts, estimated up to 292",
         why="Many accounts at once are a rush or a compromised merchant; one account alone is a till for one thief.",
         printed=Printed.COUNT,

@@ -1,6 +1,6 @@
 """Rows that an account and a merchant share: payments and their amounts in windows, and what is usual."""
 
-from cardwatch.features.spec import DAY, Feature, Printed
+from cardwatch.features.spec import DAY_S, Feature, Printed
 
 
 def windowed(entity: str, value: str, window: tuple[str, str, int, int]) -> Feature:
@@ -47,8 +47,8 @@ def usual(entity: str, value: str) -> Feature:
         entity=entity,
         value=value,
         aggregation="usual",
-        window_s=30 * DAY,
-        tile_s=DAY,
+        window_s=30 * DAY_S,
+        tile_s=DAY_S,
         unit="payments a day" if counted else "minor units a day",
         why="What recent bursts are compared with: the last 30 days, or the time since the first payment.",
         printed=Printed.RATE if counted else Printed.MONEY,
