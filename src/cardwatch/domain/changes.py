@@ -8,7 +8,7 @@ A condition that does not hold is an outcome, and the store returns the change. 
 (`MOVES` of payments and challenges) is a broken invariant, and the store raises `IllegalMove`.
 """
 
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
@@ -20,6 +20,8 @@ from cardwatch.domain.label import Label, LabelSource
 from cardwatch.domain.message import Message
 from cardwatch.domain.transaction import MOVES as PAYMENT_MOVES
 from cardwatch.domain.transaction import Status, Transaction
+
+Versioned = TypeVar("Versioned", Account, Challenge, Message)
 
 
 class IllegalMove(Exception):
@@ -36,6 +38,11 @@ def require_challenge_move(before: ChallengeState, after: ChallengeState) -> Non
     """Raise IllegalMove unless a challenge may go from one state to the other, or keeps it."""
     if before is not after and (before, after) not in CHALLENGE_MOVES:
         raise IllegalMove(f"a challenge may not go from {before} to {after}")
+
+
+def successor(row: Versioned, **fields: object) -> Versioned:
+    """Return a row with some fields replaced, under the version that follows."""
+    return msgspec.structs.replace(row, **fields, version=row.version + 1)
 
 
 class AddTransaction(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ Versions grow, so that a service that read a record before the erasure cannot wr
 import msgspec
 
 from cardwatch.domain.challenge import Challenge
+from cardwatch.domain.changes import successor
 from cardwatch.domain.label import Label
 from cardwatch.domain.message import TO_DO, Direction, Message, MessageState
 from cardwatch.domain.transaction import Transaction
@@ -23,20 +24,18 @@ def erased_transaction(transaction: Transaction) -> Transaction:
 
 def erased_challenge(challenge: Challenge) -> Challenge:
     """Drop the phone."""
-    phone = erased_phone(challenge.user_id)
-    return msgspec.structs.replace(challenge, phone=phone, version=challenge.version + 1)
+    return successor(challenge, phone=erased_phone(challenge.user_id))
 
 
 def erased_message(message: Message, user_id: str) -> Message:
     """Drop body, phone and the provider's words; a text that was not sent yet is sent no more."""
     stopped = message.direction is Direction.OUTBOUND and message.state in TO_DO
-    return msgspec.structs.replace(
+    return successor(
         message,
         phone=erased_phone(user_id),
         body="",
         error="account erased" if stopped else None,
         state=MessageState.EXPIRED if stopped else message.state,
-        version=message.version + 1,
     )
 
 

@@ -3,7 +3,7 @@
 import msgspec
 
 from cardwatch.domain.account import Account
-from cardwatch.domain.challenge import Challenge
+from cardwatch.domain.challenge import Challenge, ChallengeState
 from cardwatch.domain.decision import Reason
 from cardwatch.domain.label import Label
 from cardwatch.domain.times import format_instant
@@ -28,7 +28,7 @@ class ReasonView(msgspec.Struct, frozen=True):
 
 
 class ChallengeView(msgspec.Struct, frozen=True):
-    """The question to the cardholder; instants are RFC 3339."""
+    """The question to the cardholder; instants are RFC 3339. `state` is "sending" until the provider has the text."""
 
     state: str
     channel: str
@@ -157,8 +157,9 @@ def _view_reason(reason: Reason) -> ReasonView:
 
 
 def _view_challenge(challenge: Challenge) -> ChallengeView:
+    on_its_way = challenge.state is ChallengeState.ASKED and challenge.sent_at_ms is None
     return ChallengeView(
-        challenge.state.value,
+        "sending" if on_its_way else challenge.state.value,
         challenge.channel,
         _instant(challenge.sent_at_ms),
         format_instant(challenge.expires_at_ms),

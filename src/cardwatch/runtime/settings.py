@@ -128,7 +128,8 @@ TABLE: tuple[Setting, ...] = (
     ),
     Setting(
         "CARDWATCH_API_KEYS", "api_keys", "", "name:secret, ...",
-        "Keys accepted in X-API-Key. Without any, the server answers on loopback only.", _api_keys, secret=True,
+        "Keys accepted in X-API-Key. None is needed from this machine itself, unless CARDWATCH_PUBLIC_URL says that "
+        "others reach the server too; without any key it answers on loopback only.", _api_keys, secret=True,
     ),
     Setting(
         "CARDWATCH_DECISION_TIMEOUT_MS", "decision_timeout_ms", "500", "ms",
@@ -231,6 +232,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """The URL that signatures are made for."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return self.public_url or f"http://{host}:{self.port}"
+
+    @property
+    def exposed(self) -> bool:
+        """Whether the public URL says that others reach this server, through a proxy or a tunnel on this machine."""
+        return self.public_url is not None and not is_loopback(urlsplit(self.public_url).hostname or "")
 
     @property
     def uses_twilio(self) -> bool:

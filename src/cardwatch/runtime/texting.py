@@ -14,7 +14,7 @@ from cardwatch.ports import Channel, Clock, Metrics, Randomness, Store, StoreRea
 from cardwatch.runtime.writer import Writer
 from cardwatch.services.ask_cardholder import Sender
 from cardwatch.services.expire_challenges import expire_challenges
-from cardwatch.services.send_messages import Claim, Delivery, claim_messages, deliver, record_delivery
+from cardwatch.services.send_messages import Claim, Delivery, Recorded, claim_messages, deliver, record_delivery
 
 _CLAIMS_MAX = 32
 _SENDERS = 8
@@ -23,6 +23,8 @@ _IDLE_S = 0.5
 
 _SWEEP_S = 1.0
 
+
+_TROUBLE = frozenset({Recorded.RETRY, Recorded.UNKNOWN, Recorded.FAILED})
 
 _log = structlog.get_logger(__name__)
 
@@ -109,6 +111,14 @@ class Texting:
             )
         )
         self._metrics.count("texts_total", {"kind": claim.message.kind.value, "result": recorded.value})
+        if recorded in _TROUBLE:
+            _log.warning(
+                "text_not_accepted",
+                message_id=claim.message.message_id,
+                result=recorded.value,
+                attempts=claim.message.attempts,
+                error=getattr(delivery, "error", None),
+            )
 
     async def _expire(self) -> None:
         if not self._reader.expired_challenges(now_ms=self._clock.now_ms(), limit=1):

@@ -14,7 +14,7 @@ import msgspec
 
 from cardwatch.domain.account import Account
 from cardwatch.domain.challenge import Challenge, ChallengeState
-from cardwatch.domain.changes import AddChallenge, AddMessage, Change, MoveTransaction, PutChallenge
+from cardwatch.domain.changes import AddChallenge, AddMessage, Change, MoveTransaction, PutChallenge, successor
 from cardwatch.domain.message import Direction, Message, MessageKind, MessageState
 from cardwatch.domain.question import Subject, TextKind, render
 from cardwatch.domain.transaction import Status, Transaction
@@ -150,7 +150,7 @@ def ask_next(
             continue
         asked = _asked(challenge, store=store, others=remaining, now_ms=now_ms, token=token)
         text = question_message(asked, transaction=record.transaction, account=account, sender=sender, now_ms=now_ms)
-        return (*changes, PutChallenge(_next_version(asked)), AddMessage(text))
+        return (*changes, PutChallenge(successor(asked)), AddMessage(text))
     return tuple(changes)
 
 
@@ -170,13 +170,13 @@ def close(
     now_ms: int | None = None,
 ) -> list[Change]:
     """Return the changes that end a challenge and move its payment, if that still stands at challenged (`status`)."""
-    closed = msgspec.structs.replace(
+    closed = successor(
         challenge,
         state=state,
         answer=answer or challenge.answer,
         answered_at_ms=now_ms if answer else challenge.answered_at_ms,
     )
-    changes: list[Change] = [PutChallenge(_next_version(closed))]
+    changes: list[Change] = [PutChallenge(closed)]
     if status is Status.CHALLENGED:
         changes.append(MoveTransaction(challenge.transaction_id, Status.CHALLENGED, to, cause))
     return changes
@@ -251,7 +251,3 @@ def _pick_code(challenge: Challenge, earlier: Sequence[Challenge], *, token: str
     free = [str(code) for code in range(10, 100) if str(code) not in used]
     digest = hashlib.sha256(f"{token}:{challenge.challenge_id}".encode()).digest()
     return free[int.from_bytes(digest[:8], "big") % len(free)]
-
-
-def _next_version(challenge: Challenge) -> Challenge:
-    return msgspec.structs.replace(challenge, version=challenge.version + 1)

@@ -4,11 +4,9 @@ Only a clear YES from the right phone, in time, with the code if the question ca
 over YES and needs no code; whatever is unclear, late or changed goes to a person.
 """
 
-import msgspec
-
 from cardwatch.domain.card_number import contains_card_number
 from cardwatch.domain.challenge import Challenge, ChallengeState
-from cardwatch.domain.changes import AddMessage, Change, MoveTransaction, PutAccount, PutChallenge
+from cardwatch.domain.changes import AddMessage, Change, MoveTransaction, PutAccount, PutChallenge, successor
 from cardwatch.domain.errors import StoreUnavailable
 from cardwatch.domain.label import LabelSource, LabelValue
 from cardwatch.domain.message import Direction, Message, MessageKind, MessageState
@@ -296,7 +294,7 @@ def _unclear(turn: Turn) -> Verdict:
         ended = close(challenge, ChallengeState.EXPIRED, status=turn.status(challenge), cause="challenge_expired")
         return turn.outcome(Result.LATE, challenge), [*ended, *turn.ask_next([challenge])]
     if challenge.prompts == 0:
-        prompted = msgspec.structs.replace(challenge, prompts=1, version=challenge.version + 1)
+        prompted = successor(challenge, prompts=1)
         return turn.outcome(Result.PROMPTED, challenge), [
             PutChallenge(prompted),
             *turn.ack(challenge, TextKind.UNCLEAR),
@@ -335,7 +333,7 @@ def _start(turn: Turn) -> Verdict:
     users = sorted({c.user_id for c in turn.store.recent_challenges(phone, asked_since_ms=0)})
     accounts = [account for user_id in users if (account := turn.store.account(user_id)) is not None]
     changes: list[Change] = [
-        PutAccount(msgspec.structs.replace(account, opted_out_at_ms=None, version=account.version + 1))
+        PutAccount(successor(account, opted_out_at_ms=None))
         for account in accounts
         if account.phone_number == phone and account.opted_out_at_ms is not None
     ]

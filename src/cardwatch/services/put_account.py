@@ -4,7 +4,7 @@ import msgspec
 
 from cardwatch.domain.account import Account, Home
 from cardwatch.domain.account_submission import AccountSubmission, HomeSubmission, parse_phone_number
-from cardwatch.domain.changes import PutAccount
+from cardwatch.domain.changes import PutAccount, successor
 from cardwatch.domain.errors import StoreUnavailable
 from cardwatch.domain.place import Place, place_at
 from cardwatch.ports import Gazetteer, Store
@@ -80,7 +80,7 @@ def release_account(user_id: str, *, store: Store) -> Account | None:
         account = store.account(user_id)
         if account is None or account.held_since_ms is None:
             return account
-        released = msgspec.structs.replace(account, held_since_ms=None, version=account.version + 1)
+        released = successor(account, held_since_ms=None)
         if store.apply([PutAccount(released)]) is None:
             return released
     raise StoreUnavailable("the account kept changing while its hold was released")

@@ -7,9 +7,8 @@ from enum import StrEnum
 import msgspec
 
 from cardwatch.domain.challenge import Challenge, ChallengeState
-from cardwatch.domain.changes import AddLabel, AddMessage, Change, PutAccount, PutChallenge
+from cardwatch.domain.changes import AddLabel, AddMessage, Change, PutAccount, PutChallenge, successor
 from cardwatch.domain.label import Label, LabelSource, LabelValue
-from cardwatch.domain.languages import DEFAULT_LANGUAGE
 from cardwatch.domain.message import Direction, Message, MessageKind, MessageState
 from cardwatch.domain.provider_post import InboundText
 from cardwatch.domain.question import TextKind, render
@@ -148,7 +147,7 @@ class Turn:
             channel=challenge.channel,
             phone=self.text.phone,
             own_number=self.sender.own_number,
-            body=render(kind, subject, language_code=account.language or DEFAULT_LANGUAGE),
+            body=render(kind, subject, language_code=account.language),
             created_at_ms=self.now_ms,
             due_at_ms=self.now_ms,
             expires_at_ms=self.now_ms + ACK_LIFE_MS,
@@ -174,20 +173,14 @@ class Turn:
         """Return the changes that hold accounts until an analyst releases them."""
         accounts = [self.store.account(user_id) for user_id in sorted(user_ids)]
         return [
-            PutAccount(msgspec.structs.replace(account, held_since_ms=self.now_ms, version=account.version + 1))
+            PutAccount(successor(account, held_since_ms=self.now_ms))
             for account in accounts
             if account is not None and account.held_since_ms is None
         ]
 
     def note_answer(self, challenge: Challenge, **fields: object) -> list[Change]:
         """Return the change that keeps on a closed challenge what was answered to it."""
-        noted = msgspec.structs.replace(
-            challenge,
-            answer=self.reply.meaning.value,
-            answered_at_ms=self.now_ms,
-            version=challenge.version + 1,
-            **fields,
-        )
+        noted = successor(challenge, answer=self.reply.meaning.value, answered_at_ms=self.now_ms, **fields)
         return [PutChallenge(noted)]
 
     def ask_next(self, closed: Sequence[Challenge], *, unreachable: Collection[str] = ()) -> tuple[Change, ...]:

@@ -18,7 +18,7 @@ from cardwatch.domain.times import DAY_MS
 from cardwatch.domain.transaction import Status, Transaction, TransactionRecord
 from cardwatch.features.engine import FeatureEngine
 from cardwatch.ports import Randomness, Scorer, Store
-from cardwatch.services.ask_cardholder import NotReachable, Sender, plan_challenge
+from cardwatch.services.ask_cardholder import NotReachable, Sender, Unreachable, plan_challenge
 from cardwatch.services.feature_state import read_features
 
 ASK_AGE_MAX_MS = DAY_MS
@@ -31,6 +31,18 @@ STATUS_OF: dict[Outcome, Status] = {
     Outcome.CHALLENGE: Status.CHALLENGED,
     Outcome.REVIEW: Status.IN_REVIEW,
     Outcome.DECLINE: Status.DECLINED,
+}
+
+TOO_OLD_TO_ASK = "too_old_to_ask"
+
+_NOT_ASKED: dict[str, str] = {
+    Unreachable.NO_ACCOUNT: "Nobody was asked: there is no account",
+    Unreachable.ACCOUNT_HELD: "Nobody was asked: the account is on hold after a NO",
+    Unreachable.OPTED_OUT: "Nobody was asked: the holder opted out of texts",
+    Unreachable.NO_PHONE: "Nobody was asked: the account has no telephone number",
+    Unreachable.NO_CHANNEL: "Nobody was asked: the account takes no texts",
+    Unreachable.NO_CONSENT: "Nobody was asked: the holder has not agreed to security texts",
+    TOO_OLD_TO_ASK: "Nobody was asked: the payment happened more than a day ago",
 }
 
 SCORING_UNAVAILABLE = Reason(
@@ -157,7 +169,7 @@ def _conclude(
         return _decided(record, decision, updates)
     transaction = record.transaction
     if now_ms - transaction.timestamp_ms > ASK_AGE_MAX_MS:
-        return _decided(record, _to_review(decision, "too_old_to_ask"), updates)
+        return _decided(record, _to_review(decision, TOO_OLD_TO_ASK), updates)
     plan = plan_challenge(
         store=store,
         account=account,
@@ -177,7 +189,9 @@ def _conclude(
 
 
 def _to_review(decision: Decision, why: str) -> Decision:
-    return msgspec.structs.replace(decision, outcome=Outcome.REVIEW, detail=why)
+    """Send what would be asked about to an analyst, and say first why nobody was asked."""
+    reason = Reason(code=why.upper(), feature=None, value=None, usual=None, contribution=0.0, text=_NOT_ASKED[why])
+    return msgspec.structs.replace(decision, outcome=Outcome.REVIEW, detail=why, reasons=(reason, *decision.reasons))
 
 
 def _decided(record: TransactionRecord, decision: Decision, updates: Sequence[Change]) -> Decided:

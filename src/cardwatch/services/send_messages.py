@@ -12,7 +12,7 @@ from typing import TypeAlias
 import msgspec
 
 from cardwatch.domain.challenge import ChallengeState
-from cardwatch.domain.changes import Change, PutMessage
+from cardwatch.domain.changes import Change, PutMessage, successor
 from cardwatch.domain.errors import OperatingError, StoreUnavailable
 from cardwatch.domain.message import TO_DO, Message, MessageKind, MessageState
 from cardwatch.ports import Channel, NotSent, Randomness, Sent, Store, UnknownSent
@@ -74,9 +74,9 @@ def claim_messages(*, store: Store, now_ms: int, limit: int, lease_ms: int = LEA
         look_up = message.state is not MessageState.QUEUED
         unwanted = None if look_up else _why_unwanted(message, store=store, now_ms=now_ms)
         if unwanted is not None:
-            store.apply([PutMessage(_next(message, state=MessageState.EXPIRED, error=unwanted))])
+            store.apply([PutMessage(successor(message, state=MessageState.EXPIRED, error=unwanted))])
             continue
-        claimed = _next(
+        claimed = successor(
             message,
             state=MessageState.UNKNOWN if look_up else MessageState.SENDING,
             due_at_ms=now_ms + lease_ms,
@@ -154,33 +154,29 @@ def _outcome(
 ) -> tuple[Recorded, list[Change]]:
     match delivery:
         case Sent(provider_sid=sid):
-            accepted = _next(message, state=MessageState.ACCEPTED, provider_sid=sid, sent_at_ms=now_ms, error=None)
+            accepted = successor(message, state=MessageState.ACCEPTED, provider_sid=sid, sent_at_ms=now_ms, error=None)
             return Recorded.ACCEPTED, [PutMessage(accepted), *question_sent(message, store=store, now_ms=now_ms)]
         case NotSent(error=error, retryable=True) if message.attempts < SENDS_MAX:
             due_at_ms = now_ms + backoff_ms(message.attempts, token=token)
             return Recorded.RETRY, [
-                PutMessage(_next(message, state=MessageState.QUEUED, due_at_ms=due_at_ms, error=error))
+                PutMessage(successor(message, state=MessageState.QUEUED, due_at_ms=due_at_ms, error=error))
             ]
         case NotSent(error=error, opted_out=opted_out):
-            failed = _next(message, state=MessageState.FAILED, error=error)
+            failed = successor(message, state=MessageState.FAILED, error=error)
             consequences = not_delivered(
                 message, store=store, sender=sender, now_ms=now_ms, token=token, opted_out=opted_out
             )
             return Recorded.FAILED, [PutMessage(failed), *consequences]
         case NotFound():
-            return Recorded.RETRY, [PutMessage(_next(message, state=MessageState.QUEUED, due_at_ms=now_ms))]
+            return Recorded.RETRY, [PutMessage(successor(message, state=MessageState.QUEUED, due_at_ms=now_ms))]
         case UnknownSent(error=error) | LookUpFailed(error=error):
             if now_ms >= _life_ends_at_ms(message) + _LOOK_UP_GRACE_MS:
-                return Recorded.FAILED, [PutMessage(_next(message, state=MessageState.FAILED, error=error))]
+                return Recorded.FAILED, [PutMessage(successor(message, state=MessageState.FAILED, error=error))]
             due_at_ms = now_ms + LOOK_UP_DELAY_MS
             return Recorded.UNKNOWN, [
-                PutMessage(_next(message, state=MessageState.UNKNOWN, due_at_ms=due_at_ms, error=error))
+                PutMessage(successor(message, state=MessageState.UNKNOWN, due_at_ms=due_at_ms, error=error))
             ]
 
 
 def _life_ends_at_ms(message: Message) -> int:
     return message.created_at_ms + _LIFE_WITHOUT_EXPIRY_MS if message.expires_at_ms is None else message.expires_at_ms
-
-
-def _next(message: Message, **fields: object) -> Message:
-    return msgspec.structs.replace(message, **fields, version=message.version + 1)

@@ -6,10 +6,8 @@ never leaves a final state, and never goes back.
 
 from enum import StrEnum
 
-import msgspec
-
 from cardwatch.domain.challenge import ChallengeState
-from cardwatch.domain.changes import Change, PutAccount, PutChallenge, PutMessage
+from cardwatch.domain.changes import Change, PutAccount, PutChallenge, PutMessage, successor
 from cardwatch.domain.errors import StoreUnavailable
 from cardwatch.domain.message import TO_DO, Message, MessageKind, MessageState
 from cardwatch.domain.provider_post import DeliveryReport
@@ -83,7 +81,7 @@ def opt_out(user_id: str, *, phone: str, store: Store, now_ms: int) -> list[Chan
     account = store.account(user_id)
     if account is None or account.phone_number != phone or account.opted_out_at_ms is not None:
         return []
-    return [PutAccount(msgspec.structs.replace(account, opted_out_at_ms=now_ms, version=account.version + 1))]
+    return [PutAccount(successor(account, opted_out_at_ms=now_ms))]
 
 
 def question_sent(message: Message, *, store: Store, now_ms: int) -> list[Change]:
@@ -91,7 +89,7 @@ def question_sent(message: Message, *, store: Store, now_ms: int) -> list[Change
     challenge = store.challenge(message.challenge_id or "") if message.kind is MessageKind.QUESTION else None
     if challenge is None or challenge.sent_at_ms is not None:
         return []
-    return [PutChallenge(msgspec.structs.replace(challenge, sent_at_ms=now_ms, version=challenge.version + 1))]
+    return [PutChallenge(successor(challenge, sent_at_ms=now_ms))]
 
 
 def _skip(message: Message, report: DeliveryReport) -> Tracked | None:
@@ -112,13 +110,12 @@ def _step(state: MessageState) -> int:
 def _changes(
     message: Message, report: DeliveryReport, *, store: Store, sender: Sender, now_ms: int, token: str
 ) -> list[Change]:
-    reported = msgspec.structs.replace(
+    reported = successor(
         message,
         state=report.state,
         provider_sid=report.provider_sid,
         sent_at_ms=message.sent_at_ms or now_ms,
         error=report.error or message.error,
-        version=message.version + 1,
     )
     if report.state not in _NOT_DELIVERED:
         return [PutMessage(reported), *question_sent(message, store=store, now_ms=now_ms)]

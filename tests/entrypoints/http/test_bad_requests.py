@@ -42,7 +42,7 @@ def test_bad_request_gets_its_exact_answer(server: Server, request_: BadRequest)
     assert answer.status_code == request_.status, body
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["x-request-id"]
-    assert body["type"].endswith("/" + _PROBLEM_TYPES[request_.status])
+    assert body["type"].endswith(":" + _PROBLEM_TYPES[request_.status])
     assert body["status"] == request_.status
     found = body.get("errors")
     assert (None if found is None else tuple(fault["pointer"] for fault in found)) == request_.pointers, found

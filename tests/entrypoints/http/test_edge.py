@@ -48,6 +48,7 @@ def call(
     client: tuple[str, int] | None = ("127.0.0.1", 5),
     api_keys: dict[str, str] | None = None,
     chunks: tuple[bytes, ...] = (b"",),
+    exposed: bool = False,
 ) -> Answer:
     """Send one request through the edge."""
     sent: list[asgi.Message] = []
@@ -71,6 +72,7 @@ def call(
     edge = Edge(
         welcome,
         api_keys=KEYS if api_keys is None else api_keys,
+        exposed=exposed,
         metrics=PrometheusMetrics(),
         randomness=SeededRandomness(),
     )
@@ -93,6 +95,13 @@ HOSTS = {
     "": False,
 }
 FORWARDED = ("X-Forwarded-For", "Forwarded", "X-Real-IP")
+
+
+def test_a_server_that_others_reach_wants_a_key_from_this_machine_too() -> None:
+    """A proxy on this machine may pass requests on under a loopback name and without a word of whom they are from."""
+    assert call("/accounts/u", exposed=True).status == 401
+    assert call("/accounts/u", {"X-API-Key": next(iter(KEYS.values()))}, exposed=True).status == 200
+    assert call("/webhook/twilio", exposed=True).status == 200
 
 
 @pytest.mark.parametrize("host", sorted(HOSTS))

@@ -72,11 +72,14 @@ def release(user_id: UserId, data_dir: DataDir = None) -> None:
     """End the hold that a NO put on an account."""
     store = open_store(settings_for(data_dir))
     try:
-        if release_account(user_id, store=store) is None:
+        account = store.account(user_id)
+        if account is None:
             raise CardwatchError(f"there is no account {user_id}")
+        release_account(user_id, store=store)
     finally:
         store.close()
-    console.print(f"{user_id} is asked again about suspicious payments")
+    was_held = account.held_since_ms is not None
+    console.print(f"{user_id} is asked again about suspicious payments" if was_held else f"{user_id} was not held")
 
 
 @app.command()

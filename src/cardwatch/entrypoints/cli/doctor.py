@@ -12,7 +12,7 @@ import typer
 from cardwatch.domain.errors import CardwatchError
 from cardwatch.entrypoints.cli.options import DataDir, Json, settings_for
 from cardwatch.entrypoints.cli.output import console, print_json
-from cardwatch.runtime.bootstrap import check_twilio, list_models, load_judges, open_gazetteer, open_reader
+from cardwatch.runtime.bootstrap import check_twilio, list_models, load_judges, load_policy, open_gazetteer, open_reader
 from cardwatch.runtime.settings import Settings
 
 
@@ -50,8 +50,11 @@ def _findings(data_dir: DataDir, *, offline: bool) -> Iterator[Finding]:
         return
     yield Finding("configuration", True, f"data in {settings.data_dir}, serving {settings.effective_public_url}")
     yield _try("store", lambda: _store(settings))
+    yield _try("policy", lambda: _policy(settings))
     yield _try("model", lambda: _model(settings))
     yield _try("places", _places)
+    if settings.uses_twilio and not settings.exposed:
+        yield Finding("webhook", False, "CARDWATCH_PUBLIC_URL must be the address that Twilio reaches this server at")
     if not settings.uses_twilio:
         yield Finding("texts", True, "simulated phone; set TWILIO_ACCOUNT_SID and the rest to send real ones")
     elif offline:
@@ -82,6 +85,13 @@ def _store(settings: Settings) -> str:
         reader.close()
     count = newest[0].sequence if newest else 0
     return f"{version}; {count:,} payments, {len(letters)} dead letters"
+
+
+def _policy(settings: Settings) -> str:
+    if settings.policy_file is None:
+        return "none; the threshold alone decides"
+    policy = load_policy(settings)
+    return f"{len(policy.deny)} deny, {len(policy.rules)} rules, {len(policy.allow)} allow, in {settings.policy_file}"
 
 
 def _model(settings: Settings) -> str:

@@ -11,7 +11,7 @@ import typer
 from cardwatch.domain.errors import InvalidInput
 from cardwatch.domain.history import HistoryRow
 from cardwatch.domain.times import parse_instant
-from cardwatch.entrypoints.cli.options import DataDir, Json, settings_for
+from cardwatch.entrypoints.cli.options import DataDir, Json, require_suffix, settings_for
 from cardwatch.entrypoints.cli.output import console, notes, print_json, progress
 from cardwatch.learning.dataset_formats import FORMATS, read_map
 from cardwatch.learning.datasets import Dataset, Rejected, Tokens
@@ -71,7 +71,7 @@ def import_payments(
     since: From = None,
     until: Until = None,
     rejects: Annotated[
-        Path | None, typer.Option(help="File for rows that cannot be used; default DATA.rejects.csv.")
+        Path | None, typer.Option(help="File for rows that cannot be used; default: NAME.rejects.csv in this folder.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -107,8 +107,8 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write payments, their labels and from when on each was known, for training on your own data."""
-    settings = settings_for(data_dir)
-    reader = open_reader(settings)
+    require_suffix(out, ".csv")
+    reader = open_reader(settings_for(data_dir))
     count = 0
     try:
         with out.open("w", newline="", encoding="utf-8") as file, progress("exporting") as advance:

@@ -8,7 +8,7 @@ import typer
 from cardwatch.domain.errors import InvalidInput
 from cardwatch.domain.times import DAY_MS, HOUR_MS, MINUTE_MS
 from cardwatch.entrypoints.cli.history import Columns, Data, Format, From, Until, accepted, instant, open_dataset
-from cardwatch.entrypoints.cli.options import DataDir, Json, settings_for
+from cardwatch.entrypoints.cli.options import DataDir, Json, require_suffix, settings_for
 from cardwatch.entrypoints.cli.output import console, print_json, progress
 from cardwatch.features.engine import default_engine
 from cardwatch.runtime.bootstrap import open_model
@@ -32,6 +32,7 @@ def features(
     from cardwatch.learning.feature_file import feature_file  # noqa: PLC0415  needs the train extra
 
     duration_ms(label_delay)
+    require_suffix(out, ".parquet")
     dataset = open_dataset(data, layout, columns, settings_for(data_dir))
     with progress("computing features", total=len(dataset)) as advance:
         count = feature_file(
@@ -97,6 +98,7 @@ def score(
     from cardwatch.learning.score_file import score_file  # noqa: PLC0415  needs the train extra
 
     duration_ms(label_delay)
+    require_suffix(out, ".parquet")
     dataset = open_dataset(data, layout, columns, settings_for(data_dir))
     with progress("scoring", total=len(dataset)) as advance:
         count = score_file(

@@ -9,7 +9,10 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-console = Console(soft_wrap=True, highlight=False)
+_PIPED_WIDTH = 200
+"""Of what no terminal shows: nothing is cut for want of room."""
+
+console = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else _PIPED_WIDTH)
 notes = Console(stderr=True, soft_wrap=True, highlight=False)
 """For what is said beside the result: standard output stays clean for pipes."""
 

@@ -2,21 +2,23 @@
 
 import socket
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
+import structlog
 import typer
 
 from cardwatch.domain.errors import CardwatchError
 from cardwatch.entrypoints.cli.options import DataDir, settings_for
-from cardwatch.entrypoints.cli.output import notes
+from cardwatch.entrypoints.cli.output import console, notes
 from cardwatch.runtime.bootstrap import open_application, system_randomness
 from cardwatch.runtime.settings import Settings
 from cardwatch.runtime.telemetry import configure_logging
 
 if TYPE_CHECKING:
     from cardwatch.entrypoints.http.app import BackgroundTask
+
+_log = structlog.get_logger(__name__)
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on (CARDWATCH_HOST).")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on (CARDWATCH_PORT); 0 takes a free one.")]
@@ -38,7 +40,10 @@ def run_server(settings: Settings, *, tasks: Sequence["BackgroundTask"] = ()) ->
     listening, settings = listen(settings)
     application = open_application(settings)
     say_where(settings, simulated=application.provider.simulated)
+    url = f"http://{settings.host}:{settings.port}"
+    _log.info("serving", url=url, model_version=application.judges.scorer.model_version)
     serve_http(make_app(application, randomness=system_randomness(), pages=PAGES, tasks=tasks), listening)
+    _log.info("stopped", url=url)
 
 
 def listen(settings: Settings) -> tuple[socket.socket, Settings]:
@@ -54,8 +59,10 @@ def listen(settings: Settings) -> tuple[socket.socket, Settings]:
     return listening, msgspec.structs.replace(settings, port=listening.getsockname()[1])
 
 
-def say_where(settings: Settings, *, simulated: bool, data_dir: Path | None = None) -> None:
+def say_where(settings: Settings, *, simulated: bool) -> None:
     """Say where the server is to be found and who sends its texts."""
     texts = "simulated phone (no Twilio credentials are set)" if simulated else "Twilio"
-    notes.print(f"[bold]Cardwatch[/] on http://{settings.host}:{settings.port}  (Ctrl-C stops it)")
-    notes.print(f"  data   {data_dir or settings.data_dir}\n  texts  {texts}\n  API    /docs, /openapi.json, /metrics")
+    console.print(f"[bold]Cardwatch[/] on http://{settings.host}:{settings.port}  (Ctrl-C stops it)")
+    console.print(f"  data   {settings.data_dir}\n  texts  {texts}\n  API    /docs, /openapi.json, /metrics")
+    if settings.uses_twilio and not settings.exposed:
+        notes.print("[bold yellow]warning:[/] without CARDWATCH_PUBLIC_URL no reply from Twilio can be verified")

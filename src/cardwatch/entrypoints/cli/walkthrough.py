@@ -86,8 +86,8 @@ def _converse(client: Client, user_id: str, transaction_id: str, answer: str) ->
 
 
 def _show(text: str, title: str) -> None:
-    wrapped = textwrap.fill(text, _PANEL_WIDTH - 4)
-    console.print(Panel(Text(wrapped), title=title, width=_PANEL_WIDTH, title_align="left"))
+    width = min(_PANEL_WIDTH, console.width)
+    console.print(Panel(Text(textwrap.fill(text, width - 4)), title=title, width=width, title_align="left"))
 
 
 def _await_text(client: Client, path: str, transaction_id: str, kind: str) -> dict[str, Any]:

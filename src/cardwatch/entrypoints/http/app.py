@@ -65,6 +65,7 @@ def make_app(
     return Edge(
         cast("asgi.Application", app),
         api_keys=application.settings.api_keys,
+        exposed=application.settings.exposed,
         metrics=application.metrics,
         randomness=randomness,
     )

@@ -12,7 +12,7 @@ from cardwatch.domain.errors import InvalidInput, OperatingError, Problem
 
 MEDIA_TYPE = "application/problem+json"
 
-_TYPE_BASE = "https://cardwatch.dev/problems/"
+_TYPE_BASE = "urn:cardwatch:problem:"
 
 TITLES: dict[int, tuple[str, str]] = {
     400: ("malformed", "The request cannot be read"),
