@@ -52,9 +52,7 @@ def challenge_payment(
         score=score,
         now_ms=now_ms,
         ttl_ms=TTL_MS,
-        own_number=SENDER.own_number,
-        channel=SENDER.channel,
-        institution=SENDER.institution,
+        sender=SENDER,
         token="5eed",
     )
     assert isinstance(plan, ChallengePlan)

@@ -110,9 +110,7 @@ class World:
             score=self.random.random(),
             now_ms=self.now_ms,
             ttl_ms=TTL_MS,
-            own_number=self.own_number,
-            channel=self.name,
-            institution="Cardwatch",
+            sender=SENDER,
             token=self.token(),
         )
         asked = isinstance(plan, ChallengePlan)

@@ -17,7 +17,7 @@ from cardwatch.services.ask_cardholder import (
     expected_loss_minor,
     plan_challenge,
 )
-from tests.builders import NOW_MS, OTHER_PHONE, OWN_NUMBER, PHONE, make_account, make_transaction
+from tests.builders import NOW_MS, OTHER_PHONE, PHONE, make_account, make_transaction
 from tests.services.conversation import HOUR_MS, SENDER, TTL_MS, add_payment, challenge_payment, status_of
 
 
@@ -30,9 +30,7 @@ def plan(store: MemoryStore, account: Account | None, *, now_ms: int = NOW_MS) -
         score=0.9,
         now_ms=now_ms,
         ttl_ms=TTL_MS,
-        own_number=OWN_NUMBER,
-        channel="sms",
-        institution="Cardwatch",
+        sender=SENDER,
         token="00",
     )
 

@@ -75,9 +75,7 @@ def plan_challenge(
     score: float,
     now_ms: int,
     ttl_ms: int,
-    own_number: str,
-    channel: str,
-    institution: str,
+    sender: Sender,
     token: str,
 ) -> ChallengePlan | NotReachable:
     """Plan the question about a payment: asked at once, or queued behind the one that stands on that phone.
@@ -92,7 +90,7 @@ def plan_challenge(
         transaction_id=transaction.transaction_id,
         user_id=account.user_id,
         phone=account.phone_number,
-        channel=channel,
+        channel=sender.channel,
         state=ChallengeState.QUEUED,
         created_at_ms=now_ms,
         expires_at_ms=now_ms + ttl_ms,
@@ -100,7 +98,6 @@ def plan_challenge(
     )
     if store.open_challenges(account.phone_number):
         return ChallengePlan(queued, (AddChallenge(queued),))
-    sender = Sender(institution=institution, own_number=own_number, channel=channel)
     asked = _asked(queued, store=store, others=(), now_ms=now_ms, token=token)
     text = question_message(asked, transaction=transaction, account=account, sender=sender, now_ms=now_ms)
     return ChallengePlan(asked, (AddChallenge(asked), AddMessage(text)))

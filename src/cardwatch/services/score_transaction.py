@@ -177,9 +177,7 @@ def _conclude(
         score=decision.score if decision.score is not None else 1.0,
         now_ms=now_ms,
         ttl_ms=asking.ttl_ms,
-        own_number=asking.sender.own_number,
-        channel=asking.sender.channel,
-        institution=asking.sender.institution,
+        sender=asking.sender,
         token=asking.randomness.token(8),
     )
     if isinstance(plan, NotReachable):
