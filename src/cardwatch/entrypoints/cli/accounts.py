@@ -1,5 +1,6 @@
 """`cardwatch accounts`: looking at accounts, releasing and erasing them."""
 
+from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -26,11 +27,8 @@ def list_accounts(
     as_json: Json = False,
 ) -> None:
     """List accounts in order of their ids."""
-    reader = open_reader(settings_for(data_dir))
-    try:
+    with closing(open_reader(settings_for(data_dir))) as reader:
         views = [view_account(account) for account in reader.accounts(limit=limit, after=after)]
-    finally:
-        reader.close()
     if as_json:
         print_json(views)
         return
@@ -47,11 +45,8 @@ def list_accounts(
 @app.command()
 def show(user_id: UserId, data_dir: DataDir = None, as_json: Json = False) -> None:
     """Show an account."""
-    reader = open_reader(settings_for(data_dir))
-    try:
+    with closing(open_reader(settings_for(data_dir))) as reader:
         account = reader.account(user_id)
-    finally:
-        reader.close()
     if account is None:
         raise CardwatchError(f"there is no account {user_id}")
     view = view_account(account)
@@ -70,14 +65,11 @@ def show(user_id: UserId, data_dir: DataDir = None, as_json: Json = False) -> No
 @app.command()
 def release(user_id: UserId, data_dir: DataDir = None) -> None:
     """End the hold that a NO put on an account."""
-    store = open_store(settings_for(data_dir))
-    try:
+    with closing(open_store(settings_for(data_dir))) as store:
         account = store.account(user_id)
         if account is None:
             raise CardwatchError(f"there is no account {user_id}")
         release_account(user_id, store=store)
-    finally:
-        store.close()
     was_held = account.held_since_ms is not None
     console.print(f"{user_id} is asked again about suspicious payments" if was_held else f"{user_id} was not held")
 
@@ -91,11 +83,8 @@ def erase(
     """Erase an account's personal data for good; its payments and labels stay under the id."""
     if not yes:
         typer.confirm(f"Erase the personal data of {user_id} for good?", abort=True)
-    store = open_store(settings_for(data_dir))
-    try:
+    with closing(open_store(settings_for(data_dir))) as store:
         if store.apply([EraseAccount(user_id)]) is not None:
             raise CardwatchError(f"there is no account {user_id}")
         store.scrub()  # moved rows leave copies in the file's free pages
-    finally:
-        store.close()
     console.print(f"the personal data of {user_id} is erased")

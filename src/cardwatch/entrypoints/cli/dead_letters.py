@@ -1,6 +1,7 @@
 """`cardwatch dead-letters`: what could not be handled, to be listed and taken up again."""
 
 from collections import Counter
+from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -24,11 +25,8 @@ def list_dead_letters(
     as_json: Json = False,
 ) -> None:
     """List what was set aside, oldest first."""
-    reader = open_reader(settings_for(data_dir))
-    try:
+    with closing(open_reader(settings_for(data_dir))) as reader:
         letters = reader.dead_letters(limit=limit)
-    finally:
-        reader.close()
     if as_json:
         print_json(letters)
         return
@@ -48,15 +46,12 @@ def replay(
     data_dir: DataDir = None,
 ) -> None:
     """Take up again what was set aside; what fails again stays."""
-    store = open_store(settings_for(data_dir))
     outcomes: Counter[str] = Counter()
-    try:
+    with closing(open_store(settings_for(data_dir))) as store:
         for letter in store.dead_letters(limit=limit):
             try:
                 outcomes[replay_dead_letter(letter, store=store, engine=default_engine()).value] += 1
             except CardwatchError as error:
                 outcomes["failed again"] += 1
                 console.print(f"{letter.key}: {error}", markup=False)
-    finally:
-        store.close()
     console.print(", ".join(f"{count} {name}" for name, count in outcomes.items()) or "nothing was set aside")

@@ -18,15 +18,13 @@ from rich.table import Table
 from cardwatch.domain.errors import CardwatchError
 from cardwatch.domain.submission import Submission
 from cardwatch.entrypoints.cli.client import Client
+from cardwatch.entrypoints.cli.history import seed_folder
 from cardwatch.entrypoints.cli.options import DataDir, Json, settings_for
 from cardwatch.entrypoints.cli.output import console, notes, print_json, progress
 from cardwatch.entrypoints.cli.serve import Host, Port, run_server
 from cardwatch.entrypoints.cli.walkthrough import walk_through
 from cardwatch.learning.seed_accounts import seed_accounts
 from cardwatch.learning.simulate.demo import LivePayment, live_payments
-from cardwatch.runtime.bootstrap import load_judges, open_gazetteer, open_store, system_clock, system_randomness
-from cardwatch.runtime.seeding import seed_store
-from cardwatch.runtime.settings import Settings
 
 if TYPE_CHECKING:
     from cardwatch.runtime.application import Application
@@ -46,7 +44,7 @@ def demo(
         settings = settings_for(folder, host=host, port=0 if once and port is None else port)
         if settings.uses_twilio:
             raise CardwatchError("the demo sends to its simulated phone only; unset TWILIO_ACCOUNT_SID to run it")
-        _seed(settings)
+        seed_folder(settings)
         if once:
             walk_through(settings)
         else:
@@ -97,22 +95,6 @@ def _folder(data_dir: Path | None) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _seed(settings: Settings) -> None:
-    store = open_store(settings)
-    try:
-        with progress("seeding accounts and 90 days of history", total=5) as advance:
-            seed_store(
-                store,
-                judges=load_judges(settings),
-                gazetteer=open_gazetteer(),
-                clock=system_clock(),
-                randomness=system_randomness(),
-                progress=advance,
-            )
-    finally:
-        store.close()
 
 
 async def _trickle(application: "Application", rate: float) -> None:

@@ -4,6 +4,7 @@ import os
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Annotated
 
 import msgspec
@@ -77,12 +78,9 @@ def _store(settings: Settings) -> str:
         if not os.access(parent, os.W_OK):
             raise CardwatchError(f"{parent} cannot be written")
         return f"{version}; nothing there yet, `cardwatch seed` or `serve` makes it"
-    reader = open_reader(settings)
-    try:
+    with closing(open_reader(settings)) as reader:
         newest = reader.transactions(limit=1).records
         letters = reader.dead_letters(limit=1000)
-    finally:
-        reader.close()
     count = newest[0].sequence if newest else 0
     return f"{version}; {count:,} payments, {len(letters)} dead letters"
 

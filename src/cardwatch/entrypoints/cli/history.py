@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterator
+from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, Annotated
@@ -14,7 +15,7 @@ from cardwatch.domain.times import parse_instant
 from cardwatch.entrypoints.cli.options import DataDir, Json, require_suffix, settings_for
 from cardwatch.entrypoints.cli.output import console, notes, print_json, progress
 from cardwatch.learning.dataset_formats import FORMATS, read_map
-from cardwatch.learning.datasets import Dataset, Rejected, Tokens
+from cardwatch.learning.datasets import Dataset, Rejected, Tokens, usable_rows
 from cardwatch.runtime.bootstrap import (
     load_judges,
     open_gazetteer,
@@ -24,7 +25,7 @@ from cardwatch.runtime.bootstrap import (
     system_randomness,
 )
 from cardwatch.runtime.card_token_key import card_token_key
-from cardwatch.runtime.seeding import seed_store
+from cardwatch.runtime.seeding import Seeded, seed_store
 from cardwatch.runtime.settings import Settings
 from cardwatch.services.export_payments import COLUMNS, export_rows
 from cardwatch.services.import_history import import_history
@@ -41,26 +42,30 @@ Until = Annotated[str | None, typer.Option("--until", help="Last day or instant,
 def seed(data_dir: DataDir = None, as_json: Json = False) -> None:
     """Write the accounts user_001 to user_005 with 90 days of history each; again changes nothing."""
     settings = settings_for(data_dir)
-    judges = load_judges(settings)
-    store = open_store(settings)
-    try:
-        with progress("seeding accounts and history") as advance:
-            seeded = seed_store(
-                store,
-                judges=judges,
-                gazetteer=open_gazetteer(),
-                clock=system_clock(),
-                randomness=system_randomness(),
-                progress=advance,
-            )
-    finally:
-        store.close()
+    seeded = seed_folder(settings)
     if as_json:
         print_json({"accounts": seeded.accounts, "payments": seeded.payments, "data_dir": str(settings.data_dir)})
         return
     console.print(f"{seeded.accounts} accounts and {seeded.payments} payments written to {settings.data_dir}")
     if not seeded.accounts:
         console.print("everything was there already")
+
+
+def seed_folder(settings: Settings) -> Seeded:
+    """Write what a newcomer starts with into a data folder, with a progress bar."""
+    judges = load_judges(settings)
+    with (
+        closing(open_store(settings)) as store,
+        progress("seeding accounts and 90 days of history", total=5) as advance,
+    ):
+        return seed_store(
+            store,
+            judges=judges,
+            gazetteer=open_gazetteer(),
+            clock=system_clock(),
+            randomness=system_randomness(),
+            progress=advance,
+        )
 
 
 def import_payments(
@@ -78,17 +83,15 @@ def import_payments(
     """Take history into the store: payments, labels and feature state; nobody is asked anything."""
     settings = settings_for(data_dir)
     dataset = open_dataset(data, layout, columns, settings)
-    store = open_store(settings)
-    reasons = _Rejects(rejects or Path(f"{data.name}.rejects.csv"))
-    try:
-        with progress(f"importing {data.name}", total=len(dataset)) as advance:
-            rows = between(reasons.accepted(dataset), since, until)
-            imported = import_history(
-                rows, store=store, engine=load_judges(settings).engine, now_ms=system_clock().now_ms(), progress=advance
-            )
-    finally:
-        reasons.close()
-        store.close()
+    with (
+        closing(open_store(settings)) as store,
+        closing(_Rejects(rejects or Path(f"{data.name}.rejects.csv"))) as reasons,
+        progress(f"importing {data.name}", total=len(dataset)) as advance,
+    ):
+        rows = between(usable_rows(dataset, reject=reasons.keep), since, until)
+        imported = import_history(
+            rows, store=store, engine=load_judges(settings).engine, now_ms=system_clock().now_ms(), progress=advance
+        )
     if as_json:
         print_json(
             {"added": imported.added, "known": imported.known, "accounts": imported.accounts, "rejected": reasons.count}
@@ -108,18 +111,18 @@ def export(
 ) -> None:
     """Write payments, their labels and from when on each was known, for training on your own data."""
     require_suffix(out, ".csv")
-    reader = open_reader(settings_for(data_dir))
     count = 0
-    try:
-        with out.open("w", newline="", encoding="utf-8") as file, progress("exporting") as advance:
-            writer = csv.writer(file)
-            writer.writerow(COLUMNS)
-            for row in export_rows(reader):
-                writer.writerow(row)
-                count += 1
-                advance(1)
-    finally:
-        reader.close()
+    with (
+        closing(open_reader(settings_for(data_dir))) as reader,
+        out.open("w", newline="", encoding="utf-8") as file,
+        progress("exporting") as advance,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for row in export_rows(reader):
+            writer.writerow(row)
+            count += 1
+            advance(1)
     if as_json:
         print_json({"payments": count, "file": str(out)})
         return
@@ -145,11 +148,7 @@ def open_dataset(data: Path, layout: FileFormat | None, columns: Path | None, se
 def accepted(dataset: Dataset) -> Iterator[HistoryRow]:
     """Yield the rows that can be used, and say at the end how many cannot."""
     rejected: list[Rejected] = []
-    for row in dataset:
-        if isinstance(row, Rejected):
-            rejected.append(row)
-        else:
-            yield row
+    yield from usable_rows(dataset, reject=rejected.append)
     if rejected:
         first = rejected[0]
         notes.print(f"{len(rejected):,} rows were not used; the first is row {first.row}: {first.reason}")
@@ -182,21 +181,15 @@ class _Rejects:
         self.count = 0
         self._file: IO[str] | None = None
 
-    def accepted(self, dataset: Dataset) -> Iterator[HistoryRow]:
-        """Yield the rows that can be used."""
-        for row in dataset:
-            if isinstance(row, Rejected):
-                self._keep(row)
-            else:
-                yield row
-
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-
-    def _keep(self, row: Rejected) -> None:
+    def keep(self, row: Rejected) -> None:
+        """Write a row's number and what is wrong with it."""
         if self._file is None:
             self._file = self.path.open("w", newline="", encoding="utf-8")
             csv.writer(self._file).writerow(("row", "reason"))
         csv.writer(self._file).writerow((row.row, row.reason))
         self.count += 1
+
+    def close(self) -> None:
+        """Close the file, if there is one."""
+        if self._file is not None:
+            self._file.close()

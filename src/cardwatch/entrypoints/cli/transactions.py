@@ -1,6 +1,7 @@
 """`cardwatch transactions`: looking at payments in the data folder, also while a server writes it."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Annotated, Literal
 
 import typer
@@ -29,11 +30,8 @@ def list_payments(
     as_json: Json = False,
 ) -> None:
     """List payments, newest first."""
-    reader = open_reader(settings_for(data_dir))
-    try:
+    with closing(open_reader(settings_for(data_dir))) as reader:
         page = reader.transactions(user_id=user_id, status=status, limit=limit, before=None)
-    finally:
-        reader.close()
     views = [view_transaction(record) for record in page.records]
     if as_json:
         print_json(views)
@@ -65,11 +63,8 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show a payment with its decision, reasons, challenge and label."""
-    reader = open_reader(settings_for(data_dir))
-    try:
+    with closing(open_reader(settings_for(data_dir))) as reader:
         record = reader.transaction(transaction_id)
-    finally:
-        reader.close()
     if record is None:
         raise CardwatchError(f"there is no transaction {transaction_id}")
     view = view_transaction(record)
