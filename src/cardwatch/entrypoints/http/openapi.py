@@ -3,10 +3,8 @@
 Written here and not by the framework because the framework describes its own errors, and the hot route is not its.
 """
 
-import html
 from collections.abc import Iterator
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 import msgspec
@@ -211,33 +209,3 @@ def _responses(route: Route, schema_of: dict[str, Any]) -> Iterator[tuple[str, d
     for status in sorted(set(problems)):
         content = {MEDIA_TYPE: {"schema": schema_of[repr(ProblemBody)]}}
         yield str(status), {"description": _PROBLEMS[status], "content": content}
-
-
-@cache
-def page() -> str:
-    """Show the document as one self-contained page, without script."""
-    parts = []
-    for route in ROUTES:
-        fields = _fields(route.body) if hasattr(route.body, "__struct_fields__") else ""
-        answers = "".join(
-            f"<li><b>{status}</b> {html.escape(text)}</li>" for status, (text, _) in route.answers.items()
-        )
-        problems = "".join(f"<li><b>{status}</b> {html.escape(_PROBLEMS[status])}</li>" for status in route.problems)
-        parameters = "".join(
-            f"<tr><td><code>{html.escape(p.name)}</code></td><td>{p.place}</td><td>{html.escape(p.text)}</td></tr>"
-            for p in route.parameters
-        )
-        parts.append(
-            f"<section><h2><code><b>{route.method.upper()}</b> {html.escape(route.path)}</code></h2>"
-            f"<p>{html.escape(route.summary)}</p><table>{parameters}{fields}</table><ul>{answers}{problems}</ul></section>"
-        )
-    template = files(__package__).joinpath("docs.html").read_text("utf-8")
-    return template.replace("{version}", __version__).replace("{routes}", "\n".join(parts))
-
-
-def _fields(kind: type[msgspec.Struct]) -> str:
-    rows = []
-    for field in msgspec.structs.fields(kind):
-        need = "required" if field.required else "optional"
-        rows.append(f"<tr><td><code>{html.escape(field.encode_name)}</code></td><td>body</td><td>{need}</td></tr>")
-    return "".join(rows)

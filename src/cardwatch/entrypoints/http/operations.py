@@ -3,7 +3,8 @@
 from litestar import Response, get
 from litestar.datastructures import State
 
-from cardwatch.entrypoints.http.openapi import document, page
+from cardwatch.entrypoints.http.docs_page import page
+from cardwatch.entrypoints.http.openapi import document
 from cardwatch.entrypoints.http.problems import HttpProblem
 from cardwatch.runtime.application import Application
 
