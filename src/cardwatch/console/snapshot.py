@@ -8,10 +8,8 @@ from cardwatch.console.tally import FLAGGED
 from cardwatch.domain.account import Account
 from cardwatch.domain.challenge import OPEN
 from cardwatch.domain.transaction import Status, TransactionRecord
+from cardwatch.learning.seed_accounts import SEED_PERSONAS
 from cardwatch.runtime.application import Application
-
-SEED_USERS = tuple(f"user_{number:03d}" for number in range(1, 6))
-"""The accounts that a fresh system is seeded with: their phones are always offered."""
 
 _FLAGGED_MAX = 25
 _QUESTIONS_MAX = 50
@@ -28,25 +26,22 @@ def flagged_and_newest(application: Application, *, limit: int) -> Sequence[Tran
 
 
 def phone_entries(application: Application) -> Sequence[PhoneEntry]:
-    """Return the phones that the page offers, those with an open question first; none with a real provider."""
+    """Return the phones that the page offers, those with an open question first; none with a real provider.
+
+    The phones of the seed accounts are always offered.
+    """
     if not application.provider.simulated:
         return ()
     challenged = application.transactions(user_id=None, status=Status.CHALLENGED, limit=_QUESTIONS_MAX, before=None)
     questions = [r.challenge for r in challenged.records if r.challenge is not None and r.challenge.state in OPEN]
     open_questions = Counter(question.phone for question in questions)
-    holders = dict.fromkeys([question.user_id for question in questions] + list(SEED_USERS))
+    holders = dict.fromkeys([question.user_id for question in questions] + list(SEED_PERSONAS))
     entries: dict[str, PhoneEntry] = {}
     for user_id in holders:
         account = application.account(user_id)
         if account is not None and account.phone_number is not None:
             entries.setdefault(account.phone_number, _entry(account, account.phone_number, open_questions))
     return sorted(entries.values(), key=lambda entry: (entry.open_questions == 0, entry.user_id))
-
-
-def _entry(account: Account, phone: str, open_questions: Counter[str]) -> PhoneEntry:
-    return PhoneEntry(
-        phone=phone, user_id=account.user_id, name=account.name, open_questions=open_questions.get(phone, 0)
-    )
 
 
 def decided_since_start(application: Application) -> int:
@@ -68,3 +63,9 @@ def log_head(application: Application) -> int:
         else:
             high = middle
     return low
+
+
+def _entry(account: Account, phone: str, open_questions: Counter[str]) -> PhoneEntry:
+    return PhoneEntry(
+        phone=phone, user_id=account.user_id, name=account.name, open_questions=open_questions.get(phone, 0)
+    )
