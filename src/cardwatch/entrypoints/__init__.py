@@ -1,1 +1,1 @@
-"""Where the outside enters: HTTP, the command line, AWS events."""
+"""Where the outside enters: HTTP and the command line."""

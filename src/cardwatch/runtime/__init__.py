@@ -1,1 +1,1 @@
-"""What makes one process of the parts: settings, bootstrap, the pump, telemetry."""
+"""What makes one process of the parts: settings, bootstrap, the writer and what runs beside it, telemetry."""

@@ -102,12 +102,12 @@ def open_provider(
     settings: Settings, *, reader: SqliteReader, clock: Clock, randomness: Randomness
 ) -> MessagingProvider:
     """Make the provider that the settings name: Twilio, or the simulated phone."""
-    if settings.twilio_account_sid is None or settings.twilio_auth_token is None:
+    if settings.twilio_account_sid is None:
         return simulated_provider(store=reader, public_url=settings.effective_public_url, randomness=randomness)
     return twilio_provider(
         account_sid=settings.twilio_account_sid,
-        auth_tokens=[token.strip() for token in settings.twilio_auth_token.split(",")],
-        own_number=settings.twilio_messaging_service_sid or settings.twilio_from_number or "",
+        auth_tokens=settings.twilio_auth_tokens,
+        own_number=settings.twilio_sender,
         public_url=settings.effective_public_url,
         api_url=settings.twilio_api_url,
         clock=clock,
@@ -147,15 +147,15 @@ def load_policy(settings: Settings) -> Policy:
         raise WrongSetting(f"CARDWATCH_POLICY: {path}: {error}") from error
 
 
-def _decide(record: TransactionRecord, now_ms: int, *, store: Store, judges: Judges, asking: Asking) -> Decided:
-    return score_transaction(record, store=store, judges=judges, asking=asking, now_ms=now_ms)
-
-
 def check_twilio(settings: Settings) -> str:
     """Ask Twilio whether credentials and number are good; returns what it said. Raises OperatingError."""
     return check_account(
         account_sid=settings.twilio_account_sid or "",
-        auth_token=(settings.twilio_auth_token or "").split(",")[0].strip(),
-        own_number=settings.twilio_messaging_service_sid or settings.twilio_from_number or "",
+        auth_token=settings.twilio_auth_tokens[0],
+        own_number=settings.twilio_sender,
         api_url=settings.twilio_api_url,
     )
+
+
+def _decide(record: TransactionRecord, now_ms: int, *, store: Store, judges: Judges, asking: Asking) -> Decided:
+    return score_transaction(record, store=store, judges=judges, asking=asking, now_ms=now_ms)

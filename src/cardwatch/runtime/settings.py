@@ -31,6 +31,10 @@ class Setting(msgspec.Struct, frozen=True):
     secret: bool = False
 
 
+_SECRET_LENGTH_MIN = 16
+_DAY_S = 86_400
+
+
 def _text(value: str) -> str:
     return value
 
@@ -108,11 +112,6 @@ def _one_of(value: str, allowed: tuple[str, ...]) -> str:
         raise ValueError(f"must be one of {', '.join(allowed)}")
     return value.lower()
 
-
-_SECRET_LENGTH_MIN = 16
-
-_HOUR_S = 3600
-_DAY_S = 24 * _HOUR_S
 
 TABLE: tuple[Setting, ...] = (
     Setting(
@@ -237,6 +236,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def exposed(self) -> bool:
         """Whether the public URL says that others reach this server, through a proxy or a tunnel on this machine."""
         return self.public_url is not None and not is_loopback(urlsplit(self.public_url).hostname or "")
+
+    @property
+    def twilio_auth_tokens(self) -> tuple[str, ...]:
+        """The token that sends first; during a rotation the other one, which is still accepted in signatures."""
+        return tuple(token.strip() for token in (self.twilio_auth_token or "").split(","))
+
+    @property
+    def twilio_sender(self) -> str:
+        """What texts are sent from: a messaging service where one is set, else the number."""
+        return self.twilio_messaging_service_sid or self.twilio_from_number or ""
 
     @property
     def uses_twilio(self) -> bool:

@@ -15,7 +15,6 @@ _COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "challenges_total": ("Challenges by what became of them", ("outcome",)),
     "texts_total": ("Texts handed to the provider, by result", ("kind", "result")),
     "dead_letters_total": ("Things set aside because they could not be handled", ("consumer",)),
-    "labels_total": ("Labels by value and source", ("value", "source")),
 }
 
 MetricOf = TypeVar("MetricOf", Counter, Histogram)
@@ -47,7 +46,7 @@ class PrometheusMetrics:
         }
         self._children: dict[tuple[str, tuple[tuple[str, str], ...]], Any] = {}
         self._writer_waiting = Gauge("cardwatch_writer_waiting", "Jobs that wait to be written", registry=self.registry)
-        self._log_lag = Gauge(
+        self._positions = Gauge(
             "cardwatch_consumer_position", "Position in the change log", ("consumer",), registry=self.registry
         )
 
@@ -73,7 +72,7 @@ class PrometheusMetrics:
         """Set what is read off at scrape time."""
         self._writer_waiting.set(writer_waiting)
         for consumer, position in positions.items():
-            self._log_lag.labels(consumer).set(position)
+            self._positions.labels(consumer).set(position)
 
     def exposition(self) -> bytes:
         """Print all metrics in Prometheus' text format."""
