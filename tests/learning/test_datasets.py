@@ -15,7 +15,7 @@ from cardwatch.domain.errors import InvalidInput
 from cardwatch.domain.history import HistoryRow
 from cardwatch.domain.money import Money
 from cardwatch.domain.place import Place, place_at
-from cardwatch.learning.dataset_formats import FORMATS, format_named, read_map
+from cardwatch.learning.dataset_formats import FORMATS, read_map
 from cardwatch.learning.datasets import Dataset, Rejected, Tokens, usable_rows
 
 TOKENS = Tokens(b"sixteen bytes ok")
@@ -203,8 +203,6 @@ def test_a_map_reads_any_columns(tmp_path: Path) -> None:
     ):
         with pytest.raises(InvalidInput, match=complaint):
             read_map(written(tmp_path, text, "bad.json"))
-    with pytest.raises(InvalidInput, match="there are handbook, sparkov, cardwatch"):
-        format_named("kaggle")
 
 
 def benchmark_rows(name: str, layout: str, count: int) -> Iterator[HistoryRow | Rejected]:

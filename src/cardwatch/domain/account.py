@@ -32,10 +32,3 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Set by STOP."""
     created_at_ms: int = 0
     version: int = 1
-
-    @property
-    def reachable_by_sms(self) -> bool:
-        """Whether a question may be texted: a number, the channel, consent, no opt-out."""
-        return (
-            self.phone_number is not None and "sms" in self.channels and self.consent and self.opted_out_at_ms is None
-        )

@@ -23,7 +23,6 @@ class MessageKind(StrEnum):
     """What a text is for."""
 
     QUESTION = "question"
-    REMINDER = "reminder"
     ACK = "ack"
     """An answer to a reply: what it did, or one more prompt."""
     REPLY = "reply"

@@ -120,10 +120,3 @@ def read_map(path: Path) -> Format:
     if missing:
         raise InvalidInput.at("", f"{path}: the field {missing[0]} needs a column")
     return Format(name=path.name, columns=columns)
-
-
-def format_named(name: str) -> Format:
-    """Return a format by name; raises InvalidInput that lists the names."""
-    if name not in FORMATS:
-        raise InvalidInput.at("", f"there is no format {name}; there are {', '.join(FORMATS)}")
-    return FORMATS[name]
