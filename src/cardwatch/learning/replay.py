@@ -4,7 +4,7 @@ A row's vector is read before its own effect. Nothing that comes later, and no l
 """
 
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from cardwatch.domain.account import Account
@@ -17,7 +17,7 @@ from cardwatch.features.event import PaymentEvent, payment_event
 Progress = Callable[[int], None]
 """Hears how many more rows were done."""
 
-PROGRESS_ROWS = 2000
+_PROGRESS_ROWS = 2000
 
 
 def no_progress(_: int) -> None:
@@ -84,13 +84,30 @@ def replay_sample(
     known_by_ms: int | None = None,
     progress: Progress = no_progress,
 ) -> Sample:
-    """Replay rows and keep those of [from_ms, until_ms); earlier ones feed the state, later ones are not read.
+    """Replay rows and keep those of [from_ms, until_ms) as columns; raises as `replay_window` does.
 
     A fraud whose label was not yet known at `known_by_ms` counts as genuine, as it would have then.
-    Raises InvalidInput when no row lies in the window.
+    """
+    sample = Sample(engine.names, array("d"), array("b"), array("q"), array("q"), [])
+    for row, vector in replay_window(rows, engine=engine, from_ms=from_ms, until_ms=until_ms, progress=progress):
+        _keep(sample, row, vector, known_by_ms)
+    return sample
+
+
+def replay_window(
+    rows: Iterable[HistoryRow],
+    *,
+    engine: FeatureEngine,
+    from_ms: int | None,
+    until_ms: int | None,
+    progress: Progress,
+) -> Iterator[tuple[HistoryRow, list[float]]]:
+    """Yield the rows of [from_ms, until_ms) with their features; earlier ones feed the state, later ones are not read.
+
+    Raises InvalidInput, at the end, when no row lies in the window.
     """
     replay = Replay(engine)
-    sample = Sample(engine.names, array("d"), array("b"), array("q"), array("q"), [])
+    empty = True
     for number, row in enumerate(rows, start=1):
         time_ms = row.transaction.timestamp_ms
         if until_ms is not None and time_ms >= until_ms:
@@ -98,12 +115,12 @@ def replay_sample(
         if from_ms is not None and time_ms < from_ms:
             replay.apply(row.transaction, row.account)
         else:
-            _keep(sample, row, replay.vector(row.transaction, row.account), known_by_ms)
-        if number % PROGRESS_ROWS == 0:
-            progress(PROGRESS_ROWS)
-    if not len(sample):
+            empty = False
+            yield row, replay.vector(row.transaction, row.account)
+        if number % _PROGRESS_ROWS == 0:
+            progress(_PROGRESS_ROWS)
+    if empty:
         raise InvalidInput.at("", "no payment lies between --from and --until")
-    return sample
 
 
 def _keep(sample: Sample, row: HistoryRow, vector: Sequence[float], known_by_ms: int | None) -> None:

@@ -4,10 +4,9 @@ from array import array
 from collections.abc import Iterable
 from pathlib import Path
 
-from cardwatch.domain.errors import InvalidInput
 from cardwatch.domain.history import HistoryRow
 from cardwatch.features.engine import FeatureEngine
-from cardwatch.learning.replay import PROGRESS_ROWS, Progress, Replay, no_progress
+from cardwatch.learning.replay import Progress, no_progress, replay_window
 from cardwatch.learning.tables import require_polars, write_parquet
 from cardwatch.ports import Scorer
 
@@ -28,19 +27,9 @@ def score_file(
     ScorerUnavailable when the model cannot score.
     """
     require_polars()
-    replay, transaction_ids, scores = Replay(engine), list[str](), array("d")
-    for number, row in enumerate(rows, start=1):
-        time_ms = row.transaction.timestamp_ms
-        if until_ms is not None and time_ms >= until_ms:
-            break
-        if from_ms is not None and time_ms < from_ms:
-            replay.apply(row.transaction, row.account)
-        else:
-            transaction_ids.append(row.transaction.transaction_id)
-            scores.append(scorer.score(replay.vector(row.transaction, row.account)))
-        if number % PROGRESS_ROWS == 0:
-            progress(PROGRESS_ROWS)
-    if not transaction_ids:
-        raise InvalidInput.at("", "no payment lies between --from and --until")
+    transaction_ids, scores = list[str](), array("d")
+    for row, vector in replay_window(rows, engine=engine, from_ms=from_ms, until_ms=until_ms, progress=progress):
+        transaction_ids.append(row.transaction.transaction_id)
+        scores.append(scorer.score(vector))
     write_parquet(out, {"transaction_id": transaction_ids, "score": scores})
     return len(scores)
