@@ -25,6 +25,8 @@ from cardwatch.domain.money import MINOR_DIGITS
 
 _EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f-\x9f]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", re.ASCII)
 
+_PHONE_NUMBER_WANTED = "must be a telephone number with its country code, such as +12065550100"
+
 CHANNELS = ("sms", "email", "push")
 
 
@@ -59,11 +61,11 @@ def _time_zones() -> frozenset[str]:
 def parse_phone_number(text: str) -> str:
     """Return a telephone number in E.164; raises ValueError with a sentence for the sender."""
     if not re.fullmatch(r"\+[0-9 ().-]{5,30}", text, re.ASCII):
-        raise ValueError("must be a telephone number with its country code, such as +12065550100")
+        raise ValueError(_PHONE_NUMBER_WANTED)
     try:
         number = phonenumbers.parse(text, None)
     except phonenumbers.NumberParseException as error:
-        raise ValueError("must be a telephone number with its country code, such as +12065550100") from error
+        raise ValueError(_PHONE_NUMBER_WANTED) from error
     if number.extension or not phonenumbers.is_valid_number(number):
         raise ValueError("is not a number that its country gives out")
     return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))

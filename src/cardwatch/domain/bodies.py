@@ -24,6 +24,15 @@ Currency = Annotated[str, Meta(min_length=3, max_length=3, pattern="^[A-Z]{3}$",
 
 CARD_NUMBER_REFUSED = "holds a full card number; send a token or the last four digits"
 
+_KINDS = {
+    "str": "a string",
+    "float": "a number",
+    "int": "a whole number",
+    "bool": "true or false",
+    "object": "an object",
+    "array": "an array",
+    "decimal": "a decimal number",
+}
 
 Body = TypeVar("Body", bound=msgspec.Struct)
 
@@ -100,17 +109,6 @@ def _path_pointer(path: str) -> str:
     """Turn the inner part of a msgspec path (".home.latitude", "[2]") into a pointer; keys stay unnamed."""
     parts = [part for part in path.replace("[", ".").replace("]", "").split(".") if part]
     return pointer(*[part for part in parts if part != "..."])
-
-
-_KINDS = {
-    "str": "a string",
-    "float": "a number",
-    "int": "a whole number",
-    "bool": "true or false",
-    "object": "an object",
-    "array": "an array",
-    "decimal": "a decimal number",
-}
 
 
 def _plain(detail: str) -> str:

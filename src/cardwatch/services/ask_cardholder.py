@@ -17,10 +17,11 @@ from cardwatch.domain.challenge import Challenge, ChallengeState
 from cardwatch.domain.changes import AddChallenge, AddMessage, Change, MoveTransaction, PutChallenge, successor
 from cardwatch.domain.message import Direction, Message, MessageKind, MessageState
 from cardwatch.domain.question import Subject, TextKind, render
+from cardwatch.domain.times import HOUR_MS
 from cardwatch.domain.transaction import Status, Transaction
 from cardwatch.ports import Accounts, Challenges, Transactions
 
-BARE_YES_QUIET_MS = 24 * 3_600_000
+BARE_YES_QUIET_MS = 24 * HOUR_MS
 """A question is asked without a code only if no other went to that phone for this long."""
 
 _CODES_APART = 60

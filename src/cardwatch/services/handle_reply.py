@@ -13,13 +13,14 @@ from cardwatch.domain.message import Direction, Message, MessageKind, MessageSta
 from cardwatch.domain.provider_post import InboundText
 from cardwatch.domain.question import TextKind
 from cardwatch.domain.reply import Meaning, understand
+from cardwatch.domain.times import HOUR_MS
 from cardwatch.domain.transaction import Status
 from cardwatch.ports import Store
 from cardwatch.services.ask_cardholder import Sender, cancel, close
 from cardwatch.services.reply_turn import ReplyOutcome, Result, Turn, Verdict
 from cardwatch.services.track_delivery import opt_out
 
-CHANGE_WINDOW_MS = 3_600_000
+CHANGE_WINDOW_MS = HOUR_MS
 """How long after a YES a NO takes it back."""
 
 _ATTEMPTS = 5

@@ -13,17 +13,18 @@ from cardwatch.domain.message import Direction, Message, MessageKind, MessageSta
 from cardwatch.domain.provider_post import InboundText
 from cardwatch.domain.question import TextKind, render
 from cardwatch.domain.reply import Reply
+from cardwatch.domain.times import HOUR_MS
 from cardwatch.domain.transaction import Status, TransactionRecord
 from cardwatch.ports import Store
 from cardwatch.services.ask_cardholder import Sender, ask_next, question_id, subject_of
 
-ANSWERABLE_MS = 72 * 3_600_000
+ANSWERABLE_MS = 72 * HOUR_MS
 """How long after its question a reply is still taken to be about it."""
 
 ACKS_MAX = 2
 """With the question three texts per challenge, the most that 47 CFR 64.1200(a)(9)(iii) allows in three days."""
 
-ACK_LIFE_MS = 3_600_000
+ACK_LIFE_MS = HOUR_MS
 
 _JUDGED = frozenset({LabelSource.ANALYST, LabelSource.CHARGEBACK})
 """Sources whose word a cardholder's reply does not replace."""

@@ -15,6 +15,7 @@ from cardwatch.domain.challenge import ChallengeState
 from cardwatch.domain.changes import Change, PutMessage, successor
 from cardwatch.domain.errors import OperatingError, StoreUnavailable
 from cardwatch.domain.message import TO_DO, Message, MessageKind, MessageState
+from cardwatch.domain.times import HOUR_MS
 from cardwatch.ports import Channel, NotSent, Randomness, Sent, Store, UnknownSent
 from cardwatch.services.ask_cardholder import Sender
 from cardwatch.services.track_delivery import not_delivered, question_sent
@@ -29,8 +30,8 @@ BACKOFF_BASE_MS = 1_000
 BACKOFF_MAX_MS = 60_000
 SENDS_MAX = 20
 
-_LOOK_UP_GRACE_MS = 3_600_000
-_LIFE_WITHOUT_EXPIRY_MS = 72 * 3_600_000
+_LOOK_UP_GRACE_MS = HOUR_MS
+_LIFE_WITHOUT_EXPIRY_MS = 72 * HOUR_MS
 _ATTEMPTS = 5
 
 

@@ -22,7 +22,9 @@ TIMEOUT_S = 10.0
 VALIDITY_S_MAX = 36_000
 """Twilio's own limit of ValidityPeriod (API description, 2010-04-01)."""
 
-_MESSAGING_SERVICE_PREFIX = "MG"
+MESSAGING_SERVICE_PREFIX = "MG"
+"""What the sid of a messaging service begins with."""
+
 _LISTED_MAX = 50
 """Texts to one phone that are looked through, newest first."""
 _CLOCK_SKEW_MS = 120_000
@@ -103,7 +105,7 @@ class TwilioChannel:
 
     def _parameters(self, message: Message) -> dict[str, Any]:
         sender = message.own_number
-        named = "messaging_service_sid" if sender.startswith(_MESSAGING_SERVICE_PREFIX) else "from_"
+        named = "messaging_service_sid" if sender.startswith(MESSAGING_SERVICE_PREFIX) else "from_"
         parameters: dict[str, Any] = {"to": message.phone, "body": message.body, named: sender}
         if message.expires_at_ms is not None:
             left_s = (message.expires_at_ms - self._clock.now_ms()) // 1000

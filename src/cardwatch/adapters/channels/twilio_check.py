@@ -1,9 +1,7 @@
 """Asks Twilio whether an account is fit to send: credentials, number, balance."""
 
-from cardwatch.adapters.channels.twilio import http_client
+from cardwatch.adapters.channels.twilio import MESSAGING_SERVICE_PREFIX, TIMEOUT_S, http_client
 from cardwatch.domain.errors import OperatingError
-
-_TIMEOUT_S = 10.0
 
 
 def check_account(*, account_sid: str, auth_token: str, own_number: str, api_url: str) -> str:
@@ -12,11 +10,11 @@ def check_account(*, account_sid: str, auth_token: str, own_number: str, api_url
     from twilio.base.exceptions import TwilioException  # noqa: PLC0415
     from twilio.rest import Client  # noqa: PLC0415
 
-    client = Client(account_sid, auth_token, http_client=http_client(timeout_s=_TIMEOUT_S, api_url=api_url))
+    client = Client(account_sid, auth_token, http_client=http_client(timeout_s=TIMEOUT_S, api_url=api_url))
     try:
         account = client.api.v2010.accounts(account_sid).fetch()
         balance = client.api.v2010.accounts(account_sid).balance.fetch()
-        owned = own_number.startswith("MG") or bool(
+        owned = own_number.startswith(MESSAGING_SERVICE_PREFIX) or bool(
             client.incoming_phone_numbers.list(phone_number=own_number, limit=1)
         )
     except TwilioException as error:
