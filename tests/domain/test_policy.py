@@ -89,6 +89,8 @@ def test_condition_on_a_country_fails_where_none_is_known() -> None:
 @pytest.mark.parametrize(
     ("policy", "pointer"),
     [
+        ({"rules": [{"name": "a", "when": {"score_at_least": 0.5}, "then": "decline"}]}, "/rules/0/when"),
+        ({"rules": [{"name": "a", "when": {}, "then": "decline"}]}, "/rules/0/when"),
         ({"denied": []}, ""),
         ({"deny": [{"field": "name", "value": "x"}]}, ""),
         ({"deny": [{"field": "ip", "value": ""}]}, ""),

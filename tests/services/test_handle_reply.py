@@ -287,7 +287,7 @@ def test_a_card_number_in_a_reply_is_not_kept() -> None:
 
 
 def test_an_analysts_or_banks_label_is_not_replaced_by_a_reply() -> None:
-    """A chargeback that came while the question stood keeps its word; the payment still follows the answer."""
+    """A chargeback that came while the question stood keeps its word, and a YES against it releases nothing."""
     store = MemoryStore()
     asked(store, "txn_1")
     label_transaction(
@@ -299,5 +299,6 @@ def test_an_analysts_or_banks_label_is_not_replaced_by_a_reply() -> None:
         store=store,
         now_ms=NOW_MS,
     )
-    assert say(store, "YES") is Result.CONFIRMED
+    assert say(store, "YES") is Result.REOPENED
+    assert status_of(store, "txn_1") is Status.IN_REVIEW
     assert label_of(store, "txn_1") == (LabelValue.FRAUD, LabelSource.CHARGEBACK)

@@ -145,3 +145,12 @@ def test_ids_made_here_sort_by_time() -> None:
     assert sorted(ids, key=lambda made: made[:16]) == ids
     assert len(set(ids)) == 200
     assert all(len(made) <= 64 for made in ids)
+
+
+def test_the_same_again_is_found_before_the_account_is_looked_at() -> None:
+    """A retry gets the stored payment, although its amount would not fit the account's new currency."""
+    store = store_with()
+    assert record(store, amount="12.50", metadata={}).recording is Recording.NEW
+    account = make_account(currency="JPY", version=2)
+    assert store.apply([PutAccount(account)]) is None
+    assert record(store, amount="12.50").recording is Recording.SAME

@@ -3,18 +3,30 @@
 import random
 import secrets
 import time
+from collections.abc import Callable
 
 
 class SystemClock:
-    """The machine's wall clock, held still while it is set back."""
+    """The machine's wall clock; while that was set back, half as fast as real time until the two meet.
 
-    def __init__(self) -> None:
-        self._latest_ms = 0
+    It never stands still: questions must expire, whatever a time server did to the wall clock.
+    """
+
+    def __init__(
+        self, wall_ns: Callable[[], int] = time.time_ns, monotonic_ns: Callable[[], int] = time.monotonic_ns
+    ) -> None:
+        self._wall_ns = wall_ns
+        self._monotonic_ns = monotonic_ns
+        self._latest_ns = wall_ns()
+        self._read_at_ns = monotonic_ns()
 
     def now_ms(self) -> int:
         """Milliseconds since 1970-01-01T00:00:00Z; never decreases."""
-        self._latest_ms = max(self._latest_ms, time.time_ns() // 1_000_000)
-        return self._latest_ms
+        read_at_ns = self._monotonic_ns()
+        slowed_ns = self._latest_ns + (read_at_ns - self._read_at_ns) // 2
+        self._read_at_ns = read_at_ns
+        self._latest_ns = max(slowed_ns, self._wall_ns())
+        return self._latest_ns // 1_000_000
 
 
 class FixedClock:

@@ -113,6 +113,8 @@ def _path_pointer(path: str) -> str:
 
 def _plain(detail: str) -> str:
     """Make a sentence of a decoder's message: "must be a string of length >= 1, not a whole number"."""
+    if detail.startswith("Invalid enum value"):
+        return "is not one of the values that this field may have"
     if detail == "Invalid decimal string":
         return 'must be a number such as 12.50 or "12.50"'
     wanted, got, actual = detail.removeprefix("Expected ").replace("`", "").partition(", got ")

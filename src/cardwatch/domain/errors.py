@@ -43,6 +43,10 @@ class StoreUnavailable(OperatingError):
     """The store cannot take or give data now (locked, full, unreachable); nothing of the call was written."""
 
 
+class Contended(OperatingError):
+    """What a call is about kept changing while it was decided; nothing of it was written, others are not touched."""
+
+
 class ScorerUnavailable(OperatingError):
     """The model cannot score now; the payment is retried, then sent to review."""
 

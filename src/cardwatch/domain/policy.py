@@ -138,6 +138,10 @@ def parse_policy(data: bytes) -> Policy:
         raise InvalidInput.at("", f"not a policy: {error}") from error
     for position, rule in enumerate(policy.rules):
         _check_amounts(rule.when, f"/rules/{position}/when")
+        if rule.then is Outcome.DECLINE and msgspec.structs.replace(rule.when, score_at_least=None) == Conditions():
+            raise InvalidInput.at(
+                f"/rules/{position}/when", "must hold more than a score to decline: a score alone never declines"
+            )
     names = [rule.name for rule in policy.rules]
     for name in names:
         if names.count(name) > 1:

@@ -78,8 +78,7 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         """Hash what was sent, so that "1500", 1500.0 and "1500.00" are the same again."""
         values = list(msgspec.structs.astuple(self))
         values[1] = format(self.amount.normalize(), "f")
-        if self.metadata:
-            values[-1] = sorted(self.metadata.items())
+        values[-1] = sorted(self.metadata.items()) if self.metadata else None
         return hashlib.blake2b(msgspec.json.encode(values), digest_size=16).hexdigest()
 
 

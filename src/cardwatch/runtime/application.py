@@ -11,6 +11,7 @@ import msgspec
 
 from cardwatch.domain.account import Account
 from cardwatch.domain.account_submission import AccountSubmission
+from cardwatch.domain.errors import OperatingError
 from cardwatch.domain.label import LabelSource, LabelValue
 from cardwatch.domain.message import Message
 from cardwatch.domain.provider_post import DeliveryReport, InboundText
@@ -42,6 +43,8 @@ from cardwatch.services.score_transaction import Judges
 from cardwatch.services.track_delivery import Tracked, track_delivery
 
 T = TypeVar("T")
+
+_RETRIES_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
@@ -215,7 +218,7 @@ class Application:
     async def receive_text(self, text: InboundText) -> ReplyOutcome:
         """Handle a cardholder's text, and send what follows from it."""
         parts = self._parts
-        outcome = await self._write(
+        outcome = await self._write_surely(
             lambda: handle_reply(
                 text,
                 store=parts.store,
@@ -232,7 +235,7 @@ class Application:
     async def track_delivery(self, report: DeliveryReport) -> Tracked:
         """Record what the provider says of a text, and send what follows from it."""
         parts = self._parts
-        tracked = await self._write(
+        tracked = await self._write_surely(
             lambda: track_delivery(
                 report,
                 store=parts.store,
@@ -243,6 +246,17 @@ class Application:
         )
         parts.texting.wake()
         return tracked
+
+    async def _write_surely(self, work: Callable[[], T]) -> T:
+        """Write what its sender will not send again: Twilio waits 15 s and repeats only what never connected."""
+        for pause_s in _RETRIES_S:
+            try:
+                return await self._write(work)
+            except OperatingError as error:
+                if not error.retryable:
+                    raise
+                await asyncio.sleep(pause_s)
+        return await self._write(work)
 
     async def _write(self, work: Callable[[], T]) -> T:
         return await self._parts.writer.submit(work)

@@ -117,7 +117,10 @@ class Writer:
             self._give_up(jobs, error)
             await asyncio.sleep(_PAUSE_AFTER_FAILURE_S)
             return bool(self._jobs) or not self._closing
-        self._step.committed()
+        try:
+            self._step.committed()
+        except Exception as error:  # noqa: BLE001  what is durable must be told, and the writer must live
+            _log.error("committed_but_not_told", exc_info=error)
         for job in jobs:
             _resolve(job)
         return True

@@ -17,9 +17,15 @@ from cardwatch.domain.challenge import Challenge, ChallengeState
 from cardwatch.domain.changes import AddChallenge, AddMessage, Change, MoveTransaction, PutChallenge, successor
 from cardwatch.domain.message import Direction, Message, MessageKind, MessageState
 from cardwatch.domain.question import Subject, TextKind, render
-from cardwatch.domain.times import HOUR_MS
+from cardwatch.domain.times import DAY_MS, HOUR_MS
 from cardwatch.domain.transaction import Status, Transaction
 from cardwatch.ports import Accounts, Challenges, Transactions
+
+ASK_AGE_MAX_MS = DAY_MS
+"""A payment that happened longer ago is never texted about."""
+
+OPEN_MAX = 20
+"""Questions that may wait for one phone: nobody answers more, and each reply looks at all of them."""
 
 BARE_YES_QUIET_MS = 24 * HOUR_MS
 """A question is asked without a code only if no other went to that phone for this long."""
@@ -53,6 +59,7 @@ class Unreachable(StrEnum):
     NO_PHONE = "no_phone"
     NO_CHANNEL = "no_channel"
     NO_CONSENT = "no_consent"
+    TOO_MANY_QUESTIONS = "too_many_questions"
 
 
 class NotReachable(msgspec.Struct, frozen=True):
@@ -97,7 +104,10 @@ def plan_challenge(
         expires_at_ms=now_ms + ttl_ms,
         risk_minor=expected_loss_minor(score, transaction.amount.minor),
     )
-    if store.open_challenges(account.phone_number):
+    waiting = len(store.open_challenges(account.phone_number))
+    if waiting >= OPEN_MAX:
+        return NotReachable(Unreachable.TOO_MANY_QUESTIONS)
+    if waiting:
         return ChallengePlan(queued, (AddChallenge(queued),))
     asked = _asked(queued, store=store, others=(), now_ms=now_ms, token=token)
     text = question_message(asked, transaction=transaction, account=account, sender=sender, now_ms=now_ms)
@@ -132,7 +142,8 @@ def ask_next(
     """Return the changes that ask the next question of a phone, once those of `closing` (challenge ids) are closed.
 
     The one with the most at stake that still has life is asked. Those met on the way whose holder cannot be asked any
-    more, by the store or because the same changes make it so (`unreachable`, user ids), are cancelled.
+    more, by the store or because the same changes make it so (`unreachable`, user ids), and those about payments that
+    happened too long ago by now, are cancelled.
     """
     remaining = [c for c in store.open_challenges(phone) if c.challenge_id not in closing]
     if any(c.state is ChallengeState.ASKED for c in remaining):
@@ -143,7 +154,8 @@ def ask_next(
         if challenge.expires_at_ms <= now_ms or record is None:
             continue
         account = None if challenge.user_id in unreachable else store.account(challenge.user_id)
-        if account is None or why_unreachable(account) is not None or account.phone_number != phone:
+        too_old = now_ms - record.transaction.timestamp_ms > ASK_AGE_MAX_MS
+        if account is None or why_unreachable(account) is not None or account.phone_number != phone or too_old:
             changes += cancel(challenge, status=record.status)
             continue
         asked = _asked(challenge, store=store, others=remaining, now_ms=now_ms, token=token)

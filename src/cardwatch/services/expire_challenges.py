@@ -1,6 +1,7 @@
 """End the questions that nobody answered in time: their payments go to review, and the next in line is asked."""
 
 from cardwatch.domain.challenge import OPEN, ChallengeState
+from cardwatch.domain.errors import StoreCorrupt
 from cardwatch.ports import Store
 from cardwatch.services.ask_cardholder import Sender, ask_next, close
 
@@ -25,7 +26,10 @@ def _expire(challenge_id: str, *, store: Store, sender: Sender, now_ms: int, tok
         challenge = store.challenge(challenge_id)
         if challenge is None or challenge.state not in OPEN or challenge.expires_at_ms > now_ms:
             return False
-        record = store.transaction(challenge.transaction_id)
+        try:
+            record = store.transaction(challenge.transaction_id)
+        except StoreCorrupt:
+            return False  # its payment cannot be read, which must not keep the others from expiring
         status = record.status if record else None
         changes = [
             *close(challenge, ChallengeState.EXPIRED, status=status, cause="challenge_expired"),

@@ -7,7 +7,7 @@ over YES and needs no code; whatever is unclear, late or changed goes to a perso
 from cardwatch.domain.card_number import contains_card_number
 from cardwatch.domain.challenge import Challenge, ChallengeState
 from cardwatch.domain.changes import AddMessage, Change, MoveTransaction, PutAccount, PutChallenge, successor
-from cardwatch.domain.errors import StoreUnavailable
+from cardwatch.domain.errors import Contended
 from cardwatch.domain.label import LabelSource, LabelValue
 from cardwatch.domain.message import Direction, Message, MessageKind, MessageState
 from cardwatch.domain.provider_post import InboundText
@@ -40,7 +40,7 @@ def handle_reply(
 ) -> ReplyOutcome:
     """Handle a text that came in; the same text again changes nothing.
 
-    Raises StoreUnavailable if what it is about kept changing: the provider delivers it again.
+    Raises Contended if what it is about kept changing: the provider delivers it again.
     """
     reply = understand(text.body)
     for _ in range(_ATTEMPTS):
@@ -59,7 +59,7 @@ def handle_reply(
         received = _received(turn, outcome)
         if store.apply([AddMessage(received), *changes]) is None:
             return outcome
-    raise StoreUnavailable("what the reply is about kept changing")
+    raise Contended("what the reply is about kept changing")
 
 
 def _received(turn: Turn, outcome: ReplyOutcome) -> Message:
@@ -123,6 +123,8 @@ def _yes_to(turn: Turn, challenge: Challenge) -> Verdict:
     match challenge.state:
         case ChallengeState.ASKED if turn.is_over(challenge):
             return _late_to_standing(turn, challenge)
+        case ChallengeState.ASKED if turn.is_unasked(challenge):
+            return turn.outcome(Result.UNMATCHED), []
         case ChallengeState.ASKED:
             return _confirm(turn, challenge)
         case ChallengeState.CONFIRMED:
@@ -139,17 +141,20 @@ def _confirm(turn: Turn, challenge: Challenge) -> Verdict:
     if account is None or account.phone_number != turn.text.phone:
         changes = close(challenge, ChallengeState.CANCELLED, status=status, cause="phone_changed")
         return turn.outcome(Result.PHONE_CHANGED, challenge), [*changes, *turn.ask_next([challenge])]
+    called_fraud = turn.is_called_fraud(challenge)
     changes = close(
         challenge,
         ChallengeState.CONFIRMED,
         status=status,
-        cause="cardholder_confirmed",
-        to=Status.APPROVED,
+        cause="confirmed_against_label" if called_fraud else "cardholder_confirmed",
+        to=Status.IN_REVIEW if called_fraud else Status.APPROVED,
         answer="yes",
         now_ms=turn.now_ms,
     )
     if status is not Status.CHALLENGED:
         return turn.outcome(Result.REPEATED, challenge), [*changes, *turn.ask_next([challenge])]
+    if called_fraud:
+        return turn.outcome(Result.REOPENED, challenge), [*changes, *turn.ask_next([challenge])]
     changes += turn.label(challenge, LabelValue.GENUINE)
     changes += turn.ack(challenge, TextKind.CONFIRMED)
     return turn.outcome(Result.CONFIRMED, challenge), [*changes, *turn.ask_next([challenge])]

@@ -5,7 +5,7 @@ from enum import StrEnum
 import msgspec
 
 from cardwatch.domain.changes import AddLabel, Change, MoveTransaction
-from cardwatch.domain.errors import StoreUnavailable
+from cardwatch.domain.errors import Contended
 from cardwatch.domain.label import Label, LabelSource, LabelValue
 from cardwatch.domain.transaction import Status, TransactionRecord
 from cardwatch.ports import Store
@@ -60,7 +60,7 @@ def label_transaction(
         changes: list[Change] = [AddLabel(label, current.source if current else None), *moves]
         if store.apply(changes) is None:
             return Labelled(Labelling.DONE, store.transaction(transaction_id))
-    raise StoreUnavailable("the payment kept changing while it was labelled")
+    raise Contended("the payment kept changing while it was labelled")
 
 
 def _move(record: TransactionRecord, label: Label) -> list[Change]:

@@ -5,7 +5,7 @@ import msgspec
 from cardwatch.domain.account import Account, Home
 from cardwatch.domain.account_submission import AccountSubmission, HomeSubmission, parse_phone_number
 from cardwatch.domain.changes import PutAccount, successor
-from cardwatch.domain.errors import StoreUnavailable
+from cardwatch.domain.errors import Contended
 from cardwatch.domain.place import Place, place_at
 from cardwatch.ports import Gazetteer, Store
 
@@ -28,7 +28,7 @@ def put_account(
         account = build_account(user_id, submission, current=current, gazetteer=gazetteer, now_ms=now_ms)
         if store.apply([PutAccount(account)]) is None:
             return AccountPut(account, current is None)
-    raise StoreUnavailable("the account kept changing while it was written")
+    raise Contended("the account kept changing while it was written")
 
 
 def build_account(
@@ -83,4 +83,4 @@ def release_account(user_id: str, *, store: Store) -> Account | None:
         released = successor(account, held_since_ms=None)
         if store.apply([PutAccount(released)]) is None:
             return released
-    raise StoreUnavailable("the account kept changing while its hold was released")
+    raise Contended("the account kept changing while its hold was released")

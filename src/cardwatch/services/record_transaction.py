@@ -6,7 +6,7 @@ import msgspec
 
 from cardwatch.domain.account import Account
 from cardwatch.domain.changes import AddTransaction, Change, PutAccount
-from cardwatch.domain.errors import InvalidInput, StoreUnavailable
+from cardwatch.domain.errors import Contended, InvalidInput
 from cardwatch.domain.money import parse_amount
 from cardwatch.domain.place import Place, place_at
 from cardwatch.domain.submission import Submission
@@ -45,6 +45,10 @@ def record_transaction(
     Raises InvalidInput for what only the account or the clock can tell (decimals, a timestamp ahead of now).
     """
     for _ in range(_ATTEMPTS):
+        known = store.transaction(submission.transaction_id) if submission.transaction_id else None
+        if known is not None:
+            same = known.transaction.fingerprint == submission.fingerprint()
+            return Recorded(Recording.SAME if same else Recording.CONFLICT, known)
         account = store.account(submission.user_id)
         transaction = build_transaction(
             submission, account=account, gazetteer=gazetteer, randomness=randomness, now_ms=now_ms
@@ -52,18 +56,11 @@ def record_transaction(
         changes: list[Change] = [AddTransaction(transaction)]
         if account is None:
             changes.append(PutAccount(_unknown_account(transaction, now_ms)))
-        lost = store.apply(changes)
-        stored = store.transaction(transaction.transaction_id)
-        if stored is not None:
-            return Recorded(_recording(lost, stored, transaction), stored)
-    raise StoreUnavailable("the account kept changing while a payment was recorded")
-
-
-def _recording(lost: Change | None, stored: TransactionRecord, transaction: Transaction) -> Recording:
-    if lost is None:
-        return Recording.NEW
-    same = stored.transaction.fingerprint == transaction.fingerprint
-    return Recording.SAME if same else Recording.CONFLICT
+        if store.apply(changes) is None:
+            stored = store.transaction(transaction.transaction_id)
+            assert stored is not None  # noqa: S101  it was just written
+            return Recorded(Recording.NEW, stored)
+    raise Contended("the account kept changing while a payment was recorded")
 
 
 def build_transaction(

@@ -26,7 +26,7 @@ ACKS_MAX = 2
 
 ACK_LIFE_MS = HOUR_MS
 
-_JUDGED = frozenset({LabelSource.ANALYST, LabelSource.CHARGEBACK})
+JUDGED = frozenset({LabelSource.ANALYST, LabelSource.CHARGEBACK})
 """Sources whose word a cardholder's reply does not replace."""
 
 
@@ -113,7 +113,13 @@ class Turn:
         if challenge.state is ChallengeState.QUEUED:
             return True
         question = self.store.message(question_id(challenge))
-        return challenge.phone == self.text.phone and question is not None and question.attempts == 0
+        return challenge.phone == self.text.phone and question is not None and question.state is MessageState.QUEUED
+
+    def is_called_fraud(self, challenge: Challenge) -> bool:
+        """Say whether an analyst or a chargeback has called its payment fraud: a YES then releases nothing."""
+        record = self.record(challenge)
+        label = record.label if record else None
+        return label is not None and label.value is LabelValue.FRAUD and label.source in JUDGED
 
     def record(self, challenge: Challenge) -> TransactionRecord | None:
         """Return a challenge's payment."""
@@ -160,7 +166,7 @@ class Turn:
     def label(self, challenge: Challenge, value: LabelValue) -> list[Change]:
         """Return the holder's judgement on a payment, unless an analyst or a chargeback has spoken."""
         record = self.record(challenge)
-        if record is None or (record.label is not None and record.label.source in _JUDGED):
+        if record is None or (record.label is not None and record.label.source in JUDGED):
             return []
         label = Label(
             transaction_id=challenge.transaction_id,

@@ -14,15 +14,11 @@ from cardwatch.domain.changes import Change, DecideTransaction
 from cardwatch.domain.decision import DecidedBy, Decision, Outcome, Reason
 from cardwatch.domain.errors import OperatingError
 from cardwatch.domain.policy import Policy, Verdict
-from cardwatch.domain.times import DAY_MS
 from cardwatch.domain.transaction import Status, Transaction, TransactionRecord
 from cardwatch.features.engine import FeatureEngine
 from cardwatch.ports import Randomness, Scorer, Store
-from cardwatch.services.ask_cardholder import NotReachable, Sender, Unreachable, plan_challenge
+from cardwatch.services.ask_cardholder import ASK_AGE_MAX_MS, NotReachable, Sender, Unreachable, plan_challenge
 from cardwatch.services.feature_state import read_features
-
-ASK_AGE_MAX_MS = DAY_MS
-"""A payment that happened longer ago is scored and never texted about."""
 
 _SCORING_ATTEMPTS = 3
 
@@ -42,6 +38,7 @@ _NOT_ASKED: dict[str, str] = {
     Unreachable.NO_PHONE: "Nobody was asked: the account has no telephone number",
     Unreachable.NO_CHANNEL: "Nobody was asked: the account takes no texts",
     Unreachable.NO_CONSENT: "Nobody was asked: the holder has not agreed to security texts",
+    Unreachable.TOO_MANY_QUESTIONS: "Nobody was asked: too many questions wait for that phone already",
     TOO_OLD_TO_ASK: "Nobody was asked: the payment happened more than a day ago",
 }
 

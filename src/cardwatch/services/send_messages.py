@@ -13,7 +13,7 @@ import msgspec
 
 from cardwatch.domain.challenge import ChallengeState
 from cardwatch.domain.changes import Change, PutMessage, successor
-from cardwatch.domain.errors import OperatingError, StoreUnavailable
+from cardwatch.domain.errors import Contended, OperatingError
 from cardwatch.domain.message import TO_DO, Message, MessageKind, MessageState
 from cardwatch.domain.times import HOUR_MS
 from cardwatch.ports import Channel, NotSent, Randomness, Sent, Store, UnknownSent
@@ -111,7 +111,7 @@ def record_delivery(
         recorded, changes = _outcome(current, delivery, store=store, sender=sender, now_ms=now_ms, token=token)
         if store.apply(changes) is None:
             return recorded
-    raise StoreUnavailable("the text kept changing while its delivery was recorded")
+    raise Contended("the text kept changing while its delivery was recorded")
 
 
 def send_due(

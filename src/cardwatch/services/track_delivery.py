@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from cardwatch.domain.challenge import ChallengeState
 from cardwatch.domain.changes import Change, PutAccount, PutChallenge, PutMessage, successor
-from cardwatch.domain.errors import StoreUnavailable
+from cardwatch.domain.errors import Contended
 from cardwatch.domain.message import TO_DO, Message, MessageKind, MessageState
 from cardwatch.domain.provider_post import DeliveryReport
 from cardwatch.ports import Store
@@ -43,7 +43,7 @@ def track_delivery(report: DeliveryReport, *, store: Store, sender: Sender, now_
             return skipped
         if store.apply(_changes(message, report, store=store, sender=sender, now_ms=now_ms, token=token)) is None:
             return Tracked.RECORDED
-    raise StoreUnavailable("the text kept changing while a report about it was recorded")
+    raise Contended("the text kept changing while a report about it was recorded")
 
 
 def not_delivered(

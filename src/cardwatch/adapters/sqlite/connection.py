@@ -7,6 +7,7 @@ import os
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any, TypeAlias
 
 from cardwatch.domain.errors import OperatingError, StoreCorrupt, StoreUnavailable
@@ -38,10 +39,11 @@ _CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQL
 
 
 class Database:
-    """A connection in autocommit mode that may move between threads, but serves one at a time."""
+    """A connection in autocommit mode that threads may share: a lock makes them take turns at its one cursor."""
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
+        self._turn = Lock()
         self.erased = False
         """Personal data was deleted and may still stand in the write-ahead log."""
         try:
@@ -65,21 +67,24 @@ class Database:
     def run(self, sql: str, parameters: Sequence[object] = ()) -> int:
         """Execute a statement; returns the number of rows that it changed."""
         try:
-            return self._cursor.execute(sql, parameters).rowcount
+            with self._turn:
+                return self._cursor.execute(sql, parameters).rowcount
         except sqlite3.Error as error:
             raise self._translated(error) from error
 
     def insert(self, sql: str, parameters: Sequence[object] = ()) -> int:
         """Insert one row; returns its integer key."""
         try:
-            return self._cursor.execute(sql, parameters).lastrowid or 0
+            with self._turn:
+                return self._cursor.execute(sql, parameters).lastrowid or 0
         except sqlite3.Error as error:
             raise self._translated(error) from error
 
     def one(self, sql: str, parameters: Sequence[object] = ()) -> Row | None:
         """Return the first row of a query, None if it has none."""
         try:
-            row: Row | None = self._cursor.execute(sql, parameters).fetchone()
+            with self._turn:
+                row: Row | None = self._cursor.execute(sql, parameters).fetchone()
         except sqlite3.Error as error:
             raise self._translated(error) from error
         return row
@@ -87,7 +92,8 @@ class Database:
     def all(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
         """Return all rows of a query."""
         try:
-            return self._cursor.execute(sql, parameters).fetchall()
+            with self._turn:
+                return self._cursor.execute(sql, parameters).fetchall()
         except sqlite3.Error as error:
             raise self._translated(error) from error
 

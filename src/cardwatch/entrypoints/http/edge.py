@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
+from cardwatch.domain.card_number import contains_card_number
 from cardwatch.entrypoints.http.asgi import Application, Message, Receive, Scope, Send
 from cardwatch.entrypoints.http.bodies import BODY_BYTES_MAX
 from cardwatch.entrypoints.http.problems import MEDIA_TYPE, HttpProblem, problem_body, problem_of
@@ -47,7 +48,8 @@ class Edge:
             return
         headers = dict(scope["headers"])
         given = headers.get(b"x-request-id", b"")
-        request_id = given if _REQUEST_ID.fullmatch(given) else self._randomness.token(8).encode()
+        own = not _REQUEST_ID.fullmatch(given) or contains_card_number(given.decode("ascii"))
+        request_id = self._randomness.token(8).encode() if own else given
         started = time.perf_counter()
         status = 0
 
@@ -143,6 +145,8 @@ def _address_is_loopback(address: str) -> bool:
 
 @lru_cache(maxsize=256)
 def _host_is_loopback(host: bytes) -> bool:
+    if any(mark in host for mark in b"@/?#\\"):  # what hides a name behind another is no Host
+        return False
     try:
         return is_loopback(urlsplit("//" + host.decode("latin-1")).hostname or "")
     except ValueError:  # "[" opens an address that never ends

@@ -74,7 +74,7 @@ def problem_of(error: Exception) -> HttpProblem:
         return HttpProblem(
             422, "one field is wrong" if count == 1 else f"{count} things are wrong", errors=error.problems
         )
-    if isinstance(error, OperatingError):
+    if isinstance(error, OperatingError) and error.retryable:
         return HttpProblem(503, "the store cannot take this now; nothing was written", headers={"Retry-After": "1"})
     if isinstance(error, HTTPException) and error.status_code in TITLES:
         return HttpProblem(error.status_code, TITLES[error.status_code][1], headers=_headers(error))
