@@ -5,6 +5,7 @@ from functools import partial
 
 from litestar import Controller, Response, delete, get, put
 from litestar.datastructures import State
+from litestar.params import FromPath
 
 from cardwatch.domain.account_submission import AccountSubmission, check_account_submission
 from cardwatch.domain.bodies import CARD_NUMBER_REFUSED, ID
@@ -37,7 +38,7 @@ class Accounts(Controller):
         )
 
     @get("/{user_id:str}")
-    async def account(self, user_id: str, state: State) -> AccountView:
+    async def account(self, user_id: FromPath[str], state: State) -> AccountView:
         """Return an account."""
         application: Application = state.application
         account = application.account(user_id)
@@ -46,7 +47,7 @@ class Accounts(Controller):
         return view_account(account)
 
     @put("/{user_id:str}")
-    async def put_account(self, user_id: str, request: AnyRequest, state: State) -> Response[AccountView]:
+    async def put_account(self, user_id: FromPath[str], request: AnyRequest, state: State) -> Response[AccountView]:
         """Create (201) or replace (200) an account; a hold and an opt-out outlive a replacement."""
         if len(user_id) > USER_ID_LENGTH_MAX or not re.fullmatch(ID.rstrip("$"), user_id):
             raise InvalidInput.at("", "the user_id in the path must be 1 to 64 letters, digits or any of _ . : @ -")
@@ -59,7 +60,7 @@ class Accounts(Controller):
         return Response(view_account(result.account), status_code=201 if result.created else 200)
 
     @delete("/{user_id:str}/hold", status_code=200)
-    async def release(self, user_id: str, state: State) -> AccountView:
+    async def release(self, user_id: FromPath[str], state: State) -> AccountView:
         """End the hold that a NO put on an account: its suspicious payments are asked about again."""
         application: Application = state.application
         account = await application.release_account(user_id)

@@ -5,6 +5,7 @@ from typing import Annotated
 import msgspec
 from litestar import Controller, get, post
 from litestar.datastructures import State
+from litestar.params import FromPath
 from msgspec import Meta
 
 from cardwatch.domain.account_submission import parse_phone_number
@@ -54,14 +55,14 @@ class Phone(Controller):
     path = "/phone/{number:str}/messages"
 
     @get("/")
-    async def conversation(self, number: str, state: State) -> ConversationView:
+    async def conversation(self, number: FromPath[str], state: State) -> ConversationView:
         """Return the texts of a phone."""
         application: Application = state.application
         texts = application.conversation(_number(number), limit=_SHOWN_MAX)
         return ConversationView([_view(text) for text in texts])
 
     @post("/", status_code=201)
-    async def type_text(self, number: str, request: AnyRequest, state: State) -> ConversationView:
+    async def type_text(self, number: FromPath[str], request: AnyRequest, state: State) -> ConversationView:
         """Type a text; it enters through the inbound route's own steps, signature and all."""
         phone = _number(number)
         typed = await read_json(request, _TYPED)

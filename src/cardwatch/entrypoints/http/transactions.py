@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 from litestar import Controller, Response, asgi, get, post
 from litestar.datastructures import State
+from litestar.params import FromPath
 from litestar.types import Receive as LitestarReceive
 from litestar.types import Scope as LitestarScope
 from litestar.types import Send as LitestarSend
@@ -120,7 +121,7 @@ class Transactions(Controller):
     path = "/"
 
     @get("/transaction/{transaction_id:str}")
-    async def transaction(self, transaction_id: str, state: State) -> TransactionView:
+    async def transaction(self, transaction_id: FromPath[str], state: State) -> TransactionView:
         """Return a payment."""
         application: Application = state.application
         record = application.transaction(transaction_id)
@@ -145,7 +146,9 @@ class Transactions(Controller):
         )
 
     @post("/transaction/{transaction_id:str}/label", status_code=200)
-    async def label(self, transaction_id: str, request: AnyRequest, state: State) -> Response[TransactionView]:
+    async def label(
+        self, transaction_id: FromPath[str], request: AnyRequest, state: State
+    ) -> Response[TransactionView]:
         """Say what a payment turned out to be."""
         body = await read_json(request, _LABEL)
         application: Application = state.application
