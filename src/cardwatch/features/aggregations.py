@@ -7,7 +7,7 @@ a value that cannot be known is NaN. Ratios are computed from the integers, not 
 from collections.abc import Callable
 
 from cardwatch.domain.place import EARTH_RADIUS_KM, UNIT
-from cardwatch.features.encode import ACCOUNT_BITS, NIGHT_HOURS, OCTAVE_STEPS
+from cardwatch.features.encode import SKETCH_BITS, NIGHT_HOURS, OCTAVE_STEPS
 from cardwatch.features.plan import Plan
 from cardwatch.features.spec import DAY_S, HOUR_S, Feature
 
@@ -83,8 +83,8 @@ _POPULATION_COUNT = (
 def expected_distinct() -> tuple[float, ...]:
     """Expected number of distinct members by number of set bits: the sum of the waits for each next bit."""
     found, members = [0.0], 0.0
-    for bits in range(ACCOUNT_BITS):
-        members += ACCOUNT_BITS / (ACCOUNT_BITS - bits)
+    for bits in range(SKETCH_BITS):
+        members += SKETCH_BITS / (SKETCH_BITS - bits)
         found.append(float(round(members)))
     return tuple(found)
 

@@ -18,7 +18,9 @@ FIELDS: tuple[str, ...] = (
     "small",
     "night",
     "merchant_hash",
+    "device_hash",
     "account_bit",
+    "merchant_bit",
     "placed",
     "place_hash",
     "x",
@@ -39,8 +41,8 @@ OCTAVE_STEPS = 64
 SCALE_SIZE = 41 * OCTAVE_STEPS
 """Every amount up to `domain.money.AMOUNT_MINOR_MAX` (less than 2**40) lies below this on the scale."""
 
-ACCOUNT_BITS = 62
-"""Bits of the distinct-account sketch; 62 keep a 64-bit integer positive."""
+SKETCH_BITS = 62
+"""Bits of a sketch of distinct members; 62 keep a 64-bit integer positive."""
 
 SMALL_MINOR = 200
 """Below this many minor units a payment may be a test of a stolen card."""
@@ -67,15 +69,30 @@ def stable_hash(text: str) -> int:
     return crc32(text.encode()) or 1
 
 
+def optional_hash(text: str | None) -> int:
+    """Return the hash of a text, 0 where there is none."""
+    return stable_hash(text) if text else 0
+
+
+def sketch_bit(text: str | None) -> int:
+    """Return the one bit that stands for a text in a sketch of distinct members, 0 where there is none."""
+    return 1 << crc32(text.encode()) % SKETCH_BITS if text else 0
+
+
+def place_hash(place: tuple[int, int, int] | None, name: str | None) -> int:
+    """Return the hash of a place by its name, else by its cell; 0 without a place."""
+    if place is None:
+        return 0
+    x, y, z = place
+    return stable_hash(name or f"{x // _CELL},{y // _CELL},{z // _CELL}")
+
+
 def encode(event: PaymentEvent) -> Encoded:
     """Return the integers of a payment in the order of `FIELDS`."""
     place, home, own = event.place, event.home, not event.foreign_currency
     amount = event.amount_minor if own else 0
     x, y, z = place or (0, 0, 0)
     home_x, home_y, home_z = home or (0, 0, 0)
-    place_hash = 0
-    if place is not None:
-        place_hash = stable_hash(event.place_name or f"{x // _CELL},{y // _CELL},{z // _CELL}")
     return (
         event.time_s,
         event.local_time_s,
@@ -84,14 +101,16 @@ def encode(event: PaymentEvent) -> Encoded:
         amount_scale(amount) if own else 0,
         1 if own and amount < SMALL_MINOR else 0,
         1 if event.local_time_s % DAY_S < NIGHT_HOURS * HOUR_S else 0,
-        stable_hash(event.merchant),
-        1 << crc32(event.account.encode()) % ACCOUNT_BITS,
+        optional_hash(event.merchant),
+        optional_hash(event.device),
+        sketch_bit(event.account),
+        sketch_bit(event.merchant),
         1 if place is not None else 0,
-        place_hash,
+        place_hash(place, event.place_name),
         x,
         y,
         z,
-        stable_hash(event.country) if event.country else 0,
+        optional_hash(event.country),
         1 if home is not None else 0,
         home_x,
         home_y,

@@ -56,7 +56,8 @@ class FeatureEngine:
 
     def keys(self, event: PaymentEvent) -> tuple[tuple[str, str], ...]:
         """Return (entity, key) of each state that a payment reads and changes."""
-        return (("account", event.account), ("merchant", event.merchant))
+        named = (("account", event.account), ("merchant", event.merchant))
+        return tuple([(entity, key) for entity, key in named if key])
 
     def understands(self, blob: bytes) -> bool:
         """Whether a blob was written by this definition; one that was not loads as empty state."""

@@ -7,12 +7,12 @@ from cardwatch.domain.transaction import Transaction
 
 
 class PaymentEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """A payment as the feature engine reads it; optional parts are None where the payment lacks them."""
+    """A payment as the feature engine reads it; parts are None where the payment lacks them."""
 
     time_s: int
     """Seconds since 1970 UTC."""
-    account: str
-    merchant: str
+    account: str | None
+    merchant: str | None
     amount_minor: int
     """Amount in minor units of the payment's own currency."""
     foreign_currency: bool
@@ -28,6 +28,7 @@ class PaymentEvent(msgspec.Struct, frozen=True, kw_only=True):
     place_unresolved: bool = False
     """A location was sent that names no known place."""
     country: str | None = None
+    device: str | None = None
 
 
 _NO_PLACE = frozenset({"online", "internet", "web", "e-commerce", "ecommerce", "card not present", "n/a", "none", "-"})
@@ -55,4 +56,5 @@ def payment_event(transaction: Transaction, account: Account | None) -> PaymentE
         place_name=place.name if place is not None else None,
         place_unresolved=transaction.place is None and bool(location) and location not in _NO_PLACE,
         country=transaction.country or (place.country if place is not None else None),
+        device=transaction.device_id,
     )

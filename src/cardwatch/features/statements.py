@@ -3,10 +3,10 @@
 The text uses integers, slices of equal length and `while` alone, so that it runs on a list and on an integer array.
 """
 
-from cardwatch.features.encode import ACCOUNT_BITS
+from cardwatch.features.encode import SKETCH_BITS
 from cardwatch.features.plan import STEPS_PER_BUCKET, Plan, Ring
 
-assert ACCOUNT_BITS < 63  # noqa: S101 - a joined bit set must stay a positive 64-bit integer
+assert SKETCH_BITS < 63  # noqa: S101 - a joined bit set must stay a positive 64-bit integer
 
 
 def indented(lines: list[str]) -> list[str]:
