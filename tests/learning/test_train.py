@@ -1,9 +1,10 @@
 """Training: same input, same bytes; windows and label delays are kept; metrics are what they say."""
 
-import math
 import os
 import subprocess
 import sys
+from array import array
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -16,12 +17,12 @@ from cardwatch.domain.errors import InvalidInput
 from cardwatch.domain.history import HistoryRow
 from cardwatch.domain.times import DAY_MS
 from cardwatch.features.engine import default_engine
-from cardwatch.learning import metrics
+from cardwatch.learning.batch_scoring import batch_scores
 from cardwatch.learning.feature_file import feature_file
-from cardwatch.learning.replay import replay_sample
+from cardwatch.learning.replay import Sample, replay_sample
 from cardwatch.learning.score_file import score_file
 from cardwatch.learning.simulate.population import PopulationSpec, simulate_population
-from cardwatch.learning.train import TrainingSpec, train
+from cardwatch.learning.train import TrainingSpec, rows_of, train, train_on_sample
 from cardwatch.models.bundle import Bundle, Costs
 
 ENGINE = default_engine()
@@ -33,6 +34,12 @@ START_MS = POPULATION.first_day * DAY_MS
 def rows() -> list[HistoryRow]:
     """Return a small population with more fraud than life has."""
     return list(simulate_population(POPULATION))
+
+
+@pytest.fixture(scope="module")
+def sample(rows: list[HistoryRow]) -> Sample:
+    """Return the population's features, computed once."""
+    return replay_sample(rows, engine=ENGINE)
 
 
 def trained(rows: list[HistoryRow], out: Path) -> Bundle:
@@ -116,33 +123,68 @@ def test_files_of_scores_and_features_hold_the_window(rows: list[HistoryRow], tm
     assert sum(heard) > 0
 
 
-def test_ranking_metrics_agree_with_hand_counts() -> None:
-    """Average precision and area under the curve on cases small enough to count, ties among them."""
-    frauds, scores = np.array([1, 0, 1, 0]), np.array([0.9, 0.8, 0.7, 0.1])
-    assert metrics.average_precision(frauds, scores) == pytest.approx((1 + 2 / 3) / 2)
-    assert metrics.roc_auc(frauds, scores) == pytest.approx(3 / 4)
-    tied = np.array([0.5, 0.5, 0.5, 0.5])
-    assert metrics.roc_auc(frauds, tied) == pytest.approx(0.5)
-    assert metrics.average_precision(frauds, tied) == pytest.approx(0.5)
-    assert math.isnan(metrics.roc_auc(np.array([0, 0]), np.array([0.1, 0.2])))
+def test_the_bytes_do_not_hang_on_the_number_of_threads(sample: Sample, tmp_path: Path) -> None:
+    """Two members on a share of the genuine payments, grown on one thread and on three, are the same files."""
+    texts = []
+    for threads in (1, 3):
+        spec = TrainingSpec(source="simulated", trees_max=15, members=2, genuine_share=0.5, threads=threads)
+        train_on_sample(sample, spec=spec, spec_hash="", out=tmp_path / str(threads))
+        texts.append([(tmp_path / str(threads) / name).read_bytes() for name in ("model.txt", "bundle.json")])
+    assert texts[0] == texts[1]
 
 
-def test_the_threshold_weighs_missed_fraud_against_asking() -> None:
-    """Cheap fraud is let go where asking is dear, and dear fraud is worth asking about."""
-    frauds, scores = np.array([1, 0, 1, 0]), np.array([0.9, 0.6, 0.5, 0.1])
-    amounts = np.array([100_000, 1000, 1000, 1000])
-    costly, _ = metrics.cheapest_threshold(frauds, scores, amounts, Costs(wrong_challenge_minor=5000, text_minor=1))
-    cheap, cost = metrics.cheapest_threshold(frauds, scores, amounts, Costs(wrong_challenge_minor=100, text_minor=1))
-    assert 0.6 < costly <= 0.9
-    assert 0.1 < cheap <= 0.5
-    assert cost == pytest.approx((100 + 3) / 4)
+def test_the_trees_that_ship_grew_on_the_whole_window(sample: Sample, tmp_path: Path) -> None:
+    """Other labels in the out-of-time slice make another model, but not another number of trees or calibration."""
+    spec = TrainingSpec(source="simulated", trees_max=15)
+    first = train_on_sample(sample, spec=spec, spec_hash="", out=tmp_path / "first").facts
+    frauds = np.array(sample.frauds)
+    frauds[np.asarray(sample.times_ms) >= first.window.slice_from_ms] ^= 1
+    turned = train_on_sample(
+        replace(sample, frauds=array("b", frauds.tolist())), spec=spec, spec_hash="", out=tmp_path / "turned"
+    ).facts
+    assert turned.checksums["model.txt"] != first.checksums["model.txt"]
+    assert turned.trees == first.trees
+    assert turned.calibration is not None
+    assert first.calibration is not None
+    assert turned.calibration.slope == first.calibration.slope
 
 
-def test_scores_that_are_right_have_no_calibration_error() -> None:
-    """Frauds drawn with the predicted probability give a small error, those of twice the probability a large one."""
-    generator = np.random.default_rng(3)
-    scores = generator.random(50_000) * 0.4
-    right = (generator.random(50_000) < scores).astype(np.int64)
-    wrong = (generator.random(50_000) < 2 * scores).astype(np.int64)
-    assert metrics.calibration_error(metrics.reliability(right, scores)) < 0.01
-    assert metrics.calibration_error(metrics.reliability(wrong, scores)) > 0.1
+def test_frauds_that_counted_more_are_set_right_again(sample: Sample, tmp_path: Path) -> None:
+    """With frauds at eight times their weight, the scores' mean stays near the share of fraud, and the line says so."""
+    spec = TrainingSpec(source="simulated", trees=15, fraud_weight=8.0)
+    bundle = train_on_sample(sample, spec=spec, spec_hash="", out=tmp_path)
+    calibration, rows = bundle.facts.calibration, rows_of(sample)
+    assert calibration is not None
+    assert bundle.facts.metrics.log_loss < calibration.log_loss_before
+    assert 0.6 < batch_scores(bundle.model_text, rows.matrix).mean() / rows.frauds.mean() < 1.6
+    assert "folded" in (tmp_path / "card.md").read_text()
+
+
+def test_a_fixed_number_of_trees_is_kept_for_every_member(sample: Sample, tmp_path: Path) -> None:
+    """Three members of seven trees are twenty-one."""
+    spec = TrainingSpec(source="simulated", trees=7, members=3)
+    assert train_on_sample(sample, spec=spec, spec_hash="", out=tmp_path).facts.trees == 21
+
+
+@pytest.mark.parametrize(
+    ("option", "complaint"),
+    [
+        ({"genuine_share": 0.0}, "above 0 and at most 1"),
+        ({"genuine_share": float("nan")}, "above 0 and at most 1"),
+        ({"fraud_weight": 0.0}, "weight of frauds"),
+        ({"trees": 0}, "at least one tree"),
+        ({"members": 0}, "at least one tree"),
+        ({"costs": Costs(wrong_challenge_minor=-1)}, "a cost"),
+        ({"threads": -1}, "threads"),
+        ({"seed": -1}, "seed"),
+    ],
+)
+def test_an_option_out_of_its_range_is_one_clear_line(
+    sample: Sample, tmp_path: Path, option: dict[str, object], complaint: str
+) -> None:
+    """Nothing is computed, and nothing written, for what cannot be meant."""
+    spec = msgspec.structs.replace(TrainingSpec(source="simulated"), **option)
+    with pytest.raises(InvalidInput, match=complaint) as raised:
+        train_on_sample(sample, spec=spec, spec_hash="", out=tmp_path)
+    assert "\n" not in str(raised.value)
+    assert not list(tmp_path.iterdir())

@@ -2,7 +2,7 @@
 
 from cardwatch.domain.money import Money
 from cardwatch.domain.times import DAY_MS, format_instant
-from cardwatch.models.bundle import Facts, Interval
+from cardwatch.models.bundle import Calibration, Facts, Interval
 
 _CARD = """# Model {version}
 
@@ -14,7 +14,9 @@ features of the payment, its account's history and its merchant's history.
 {source}
 
 Payments from {begin} to {end}: {payments:,}, of them {frauds:,} fraud ({prevalence:.2%}).
-The trees grew on payments before {slice_begin}; everything below was measured on those after it.
+The trees grew on all of them. Everything below was measured on those from {slice_begin} on, with a model of
+as many trees and the same settings that grew on the earlier ones alone: what ships has seen more, and cannot be
+measured here.
 
 ## What was measured
 
@@ -26,6 +28,8 @@ The trees grew on payments before {slice_begin}; everything below was measured o
 | log-loss | {log_loss:.5f} | |
 
 {slice_payments:,} payments, of them {slice_frauds:,} fraud. The intervals come from resampling payments.
+
+{calibration_words}
 
 ## The threshold
 
@@ -70,6 +74,7 @@ def model_card(facts: Facts) -> str:
         area=_interval(measured.roc_auc),
         calibration=measured.calibration_error,
         log_loss=measured.log_loss,
+        calibration_words=_calibrated(facts.calibration),
         slice_payments=measured.payments,
         slice_frauds=measured.frauds,
         threshold=facts.threshold,
@@ -81,6 +86,16 @@ def model_card(facts: Facts) -> str:
         challenged=measured.challenged_share,
         reliability="\n".join(rows),
         limits=_SIMULATED if "simulat" in facts.source.lower() else _IMPORTED,
+    )
+
+
+def _calibrated(found: Calibration | None) -> str:
+    if found is None or (found.slope, found.intercept) == (1.0, 0.0):
+        return "Scores are probabilities as the trees gave them: no line through their log-odds would have been better."
+    return (
+        f"Scores were calibrated on the second part of the window: {found.slope:.4f} times the trees' log-odds "
+        f"{found.intercept:+.4f}, folded\ninto the trees. Before, the calibration error was "
+        f"{found.calibration_error_before:.5f} and the log-loss {found.log_loss_before:.5f}."
     )
 
 

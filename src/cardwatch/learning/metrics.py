@@ -3,21 +3,46 @@
 Average precision and area under the curve treat equal scores as one step, as scikit-learn does.
 """
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from cardwatch.models.bundle import Bin, Costs, Interval
+from cardwatch.models.bundle import Bin, Costs
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Labels = NDArray[np.integer]
+"""1 for fraud, 0 for genuine."""
 
 RELIABILITY_BINS = 15
-BOOTSTRAP_ROUNDS = 200
 COST_TOLERANCE = 0.02
 """The cost curve is flat and noisy near its lowest point: what costs at most so much more counts as equal."""
 
 
-def average_precision(frauds: Integers, scores: Floats) -> float:
+class AtThreshold(msgspec.Struct, frozen=True):
+    """What a threshold does to payments: shares from 0 to 1."""
+
+    recall: float
+    """Of the frauds, those that reach it."""
+    precision: float
+    """Of the payments that reach it, those that are fraud; 0 when none does."""
+    challenged_share: float
+    """Of the genuine payments, those that reach it."""
+
+
+def at_threshold(frauds: Labels, scores: Floats, threshold: float) -> AtThreshold:
+    """Return what asking about every payment from a score on would have found."""
+    flagged, fraud = scores >= threshold, frauds == 1
+    caught, asked = int((flagged & fraud).sum()), int(flagged.sum())
+    total, genuine = int(fraud.sum()), int((~fraud).sum())
+    return AtThreshold(
+        recall=caught / total if total else 0.0,
+        precision=caught / asked if asked else 0.0,
+        challenged_share=(asked - caught) / genuine if genuine else 0.0,
+    )
+
+
+def average_precision(frauds: Labels, scores: Floats) -> float:
     """Return the mean of the precisions at each fraud, strongest score first; NaN without frauds."""
     caught, flagged = _curve(frauds, scores)
     total = caught[-1] if len(caught) else 0.0
@@ -26,7 +51,7 @@ def average_precision(frauds: Integers, scores: Floats) -> float:
     return float(np.sum(np.diff(caught, prepend=0.0) * caught / flagged) / total)
 
 
-def roc_auc(frauds: Integers, scores: Floats) -> float:
+def roc_auc(frauds: Labels, scores: Floats) -> float:
     """Return the chance that a fraud scores above a genuine payment, ties counted half; NaN if one kind is missing."""
     caught, flagged = _curve(frauds, scores)
     if not len(caught) or caught[-1] == 0 or caught[-1] == flagged[-1]:
@@ -37,7 +62,7 @@ def roc_auc(frauds: Integers, scores: Floats) -> float:
     return float(area / (caught[-1] * false_alarms[-1]))
 
 
-def _curve(frauds: Integers, scores: Floats) -> tuple[Floats, Floats]:
+def _curve(frauds: Labels, scores: Floats) -> tuple[Floats, Floats]:
     """Return frauds caught and payments flagged at each distinct score, strongest first."""
     order = np.argsort(-scores, kind="stable")
     ordered = scores[order]
@@ -46,13 +71,14 @@ def _curve(frauds: Integers, scores: Floats) -> tuple[Floats, Floats]:
     return caught[last_of_step], (last_of_step + 1).astype(np.float64)
 
 
-def log_loss(frauds: Integers, scores: Floats) -> float:
-    """Return the mean negative log-likelihood in nats."""
+def log_loss(frauds: Labels | Floats, scores: Floats, *, weights: Floats | None = None) -> float:
+    """Return the mean negative log-likelihood in nats, of rows that count `weights` each (None: all the same)."""
     clipped = np.clip(scores, 1e-12, 1 - 1e-12)
-    return float(-np.mean(np.where(frauds == 1, np.log(clipped), np.log(1 - clipped))))
+    losses = -np.where(frauds == 1, np.log(clipped), np.log(1 - clipped))
+    return float(np.mean(losses) if weights is None else np.sum(losses * weights) / np.sum(weights))
 
 
-def reliability(frauds: Integers, scores: Floats) -> tuple[Bin, ...]:
+def reliability(frauds: Labels, scores: Floats) -> tuple[Bin, ...]:
     """Return payments by score, in bins of equal log-odds width, where rare fraud can be seen."""
     clipped = np.clip(scores, 1e-5, 1 - 1e-5)
     margins = np.log(clipped / (1 - clipped))
@@ -72,34 +98,31 @@ def calibration_error(bins: tuple[Bin, ...]) -> float:
     return sum(one.payments * abs(one.predicted - one.observed) for one in bins) / total
 
 
-def bootstrap(frauds: Integers, scores: Floats, *, seed: int) -> tuple[Interval, Interval]:
-    """Return average precision and area under the curve with 95 % intervals over resampled payments."""
-    generator = np.random.default_rng(seed)
-    rounds = []
-    for _ in range(BOOTSTRAP_ROUNDS):
-        drawn = generator.integers(0, len(scores), len(scores))
-        rounds.append((average_precision(frauds[drawn], scores[drawn]), roc_auc(frauds[drawn], scores[drawn])))
-    low, high = np.nanpercentile(np.array(rounds), [2.5, 97.5], axis=0)
-    precision, area = average_precision(frauds, scores), roc_auc(frauds, scores)
-    return Interval(precision, float(low[0]), float(high[0])), Interval(area, float(low[1]), float(high[1]))
-
-
-def cheapest_threshold(frauds: Integers, scores: Floats, amounts_minor: Integers, costs: Costs) -> tuple[float, float]:
+def cheapest_threshold(frauds: Labels, scores: Floats, amounts_minor: Integers, costs: Costs) -> tuple[float, float]:
     """Return the highest threshold of practically lowest cost, and that cost in minor units a payment.
 
     A missed fraud costs its amount, a genuine holder who is asked `wrong_challenge_minor`, any text `text_minor`.
-    Among thresholds within `COST_TOLERANCE` of the lowest cost, the highest asks the fewest holders. It lies half-way
-    (in log-odds) to the next lower score, so that it does not hang on one payment.
+    Among thresholds within `COST_TOLERANCE` of the lowest cost, the highest asks the fewest holders; nobody is asked
+    only where that is cheaper than any asking. It lies half-way (in log-odds) to the next lower score, so that it does
+    not hang on one payment.
     """
+    steps, cost = cost_curve(frauds, scores, amounts_minor, costs)
+    nobody = float(np.sum(amounts_minor[frauds == 1], dtype=np.float64))
+    if nobody < cost.min():
+        return _half_way(1.0, float(steps[0])), nobody / len(scores)
+    best = int(np.argmax(cost <= cost.min() * (1 + COST_TOLERANCE)))
+    threshold = _half_way(float(steps[best]), float(steps[best + 1])) if best + 1 < len(steps) else float(steps[best])
+    return threshold, float(cost[best]) / len(scores)
+
+
+def cost_curve(frauds: Labels, scores: Floats, amounts_minor: Integers, costs: Costs) -> tuple[Floats, Floats]:
+    """Return the distinct scores, falling, and what asking from each on would cost altogether, in minor units."""
     order = np.argsort(-scores, kind="stable")
     ordered, fraud = scores[order], frauds[order].astype(np.float64)
-    amounts = amounts_minor[order].astype(np.float64)
-    asked = np.cumsum((1 - fraud) * costs.wrong_challenge_minor + costs.text_minor)
-    missed = np.sum(fraud * amounts) - np.cumsum(fraud * amounts)
-    cost = np.where(np.append(ordered[1:] != ordered[:-1], [True])[: len(ordered)], asked + missed, np.inf)
-    best = int(np.argmax(cost <= cost.min() * (1 + COST_TOLERANCE)))
-    threshold = _half_way(float(ordered[best]), float(ordered[best + 1])) if best + 1 < len(ordered) else 0.5
-    return threshold, float(cost[best]) / len(scores)
+    lost = fraud * amounts_minor[order]
+    cost = np.cumsum((1 - fraud) * costs.wrong_challenge_minor + costs.text_minor) + (lost.sum() - np.cumsum(lost))
+    last_of_step = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], [True]))
+    return ordered[last_of_step], cost[last_of_step]
 
 
 def _half_way(upper: float, lower: float) -> float:

@@ -1,7 +1,9 @@
 """Training: a window of history becomes a model bundle.
 
-The window is cut by time into three: on the first the trees grow, on the second their number is chosen, on the last
-the threshold is chosen and everything reported is measured. The final trees grow on the first two.
+The window is cut by time into three. Trees on the first part stop where the second says so; the second also gives the
+calibration. Then as many trees grow on the first two, and the last part, the out-of-time slice, which they have not
+seen, chooses the threshold and gives everything reported. The trees that ship grow on the whole window, as many
+again, because the latest fraud tells most about the next.
 """
 
 import platform
@@ -18,11 +20,24 @@ from cardwatch.domain.errors import InvalidInput
 from cardwatch.domain.history import HistoryRow
 from cardwatch.features.engine import FeatureEngine
 from cardwatch.learning import fitting, metrics
+from cardwatch.learning.calibration import Line, fit_line, improves, probabilities
 from cardwatch.learning.card import model_card
-from cardwatch.learning.fitting import Part
-from cardwatch.learning.metrics import Floats
+from cardwatch.learning.fitting import Growth
+from cardwatch.learning.intervals import bootstrap
+from cardwatch.learning.metrics import Floats, Integers, Labels
+from cardwatch.learning.model_text import text_of, with_margins
 from cardwatch.learning.replay import Progress, Sample, no_progress, replay_sample
-from cardwatch.models.bundle import FORMAT_VERSION, Bundle, Costs, Facts, Metrics, Window, checksums, write_bundle
+from cardwatch.models.bundle import (
+    FORMAT_VERSION,
+    Bundle,
+    Calibration,
+    Costs,
+    Facts,
+    Metrics,
+    Window,
+    checksums,
+    write_bundle,
+)
 
 TRAINING_SHARE = 0.65
 STOPPING_SHARE = 0.15
@@ -30,6 +45,9 @@ STOPPING_SHARE = 0.15
 
 FRAUDS_MIN = 20
 """Frauds that each of the three parts needs to say anything."""
+
+_MEDIAN_ROWS = 200_000
+"""Rows, evenly over the window, that say what is usual: medians of millions would take longer and say the same."""
 
 _CHOSEN_BY = (
     f"expected cost on the out-of-time slice (the highest within {metrics.COST_TOLERANCE:.0%} of the lowest cost)"
@@ -51,6 +69,33 @@ class TrainingSpec(msgspec.Struct, frozen=True, kw_only=True):
     costs: Costs = Costs()
     version_prefix: str = "model"
     trees_max: int = fitting.TREES_MAX
+    """How many trees a member has at most."""
+    trees: int | None = None
+    """How many trees a member has; None: as many as the second part of the window says."""
+    members: int = 1
+    """Models of neighbouring seeds whose margins are averaged, in one text."""
+    genuine_share: float = 1.0
+    """Share of genuine payments that trees grow on, above 0 to 1; the others are made up for by weight."""
+    fraud_weight: float = 1.0
+    """What a fraud counts while trees grow; calibration sets the scores right again."""
+    threads: int = 0
+    """0: all cores. The bytes do not depend on it."""
+
+
+class Rows(msgspec.Struct, frozen=True):
+    """A sample as arrays in order of time: matrix (rows x features), and a label, an amount and a time for each row."""
+
+    matrix: Floats
+    frauds: Labels
+    amounts_minor: Integers
+    times_ms: Integers
+
+
+class _Cut(msgspec.Struct, frozen=True):
+    """Where the parts end, as numbers of rows."""
+
+    training: int
+    stopping: int
 
 
 def train(
@@ -63,9 +108,10 @@ def train(
 ) -> Bundle:
     """Replay rows (in order of time and id), fit, measure, and write the bundle into `out`.
 
-    Raises InvalidInput when the window holds too little fraud to learn from, BundleUnusable when `out` cannot be
-    written.
+    Raises InvalidInput when an option is out of its range or the window holds too little fraud to learn from,
+    BundleUnusable when `out` cannot be written.
     """
+    check(spec)
     known_by_ms = None if spec.until_ms is None else spec.until_ms + spec.label_delay_ms
     sample = replay_sample(
         rows, engine=engine, from_ms=spec.from_ms, until_ms=spec.until_ms, known_by_ms=known_by_ms, progress=progress
@@ -75,14 +121,23 @@ def train(
 
 def train_on_sample(sample: Sample, *, spec: TrainingSpec, spec_hash: str, out: Path) -> Bundle:
     """Fit and measure on features that were computed already, and write the bundle; raises as `train` does."""
-    whole = part_of(sample)
-    training, stopping, latest, window = _cut(sample, whole, spec)
-    first = fitting.fit(training, stopping, names=sample.names, seed=spec.seed, trees_max=spec.trees_max)
-    trees = max(1, first.best_iteration)
-    both = training.joined(stopping)
-    booster = fitting.refit(both, names=sample.names, seed=spec.seed, trees=trees)
-    threshold, measured = _measure(booster, latest, spec)
-    model_text = booster.model_to_string()
+    check(spec)
+    rows = rows_of(sample)
+    cut, window = _cut(rows, spec)
+    growth = Growth(
+        seed=spec.seed,
+        threads=spec.threads,
+        members=spec.members,
+        genuine_share=spec.genuine_share,
+        fraud_weight=spec.fraud_weight,
+    )
+    grown = fitting.BinnedWindow(rows.matrix, rows.frauds, names=sample.names, bins_until=cut.training, growth=growth)
+    trees, line = _chosen(grown, rows, cut, spec)
+    threshold, measured, calibration = _measured(grown.grow(cut.stopping, trees=trees), line, rows, cut, spec)
+    final = grown.grow(len(rows.frauds), trees=trees)
+    if line != Line(1.0, 0.0):
+        final = with_margins(final, slope=line.slope, intercept=line.intercept)
+    model_text = text_of(final)
     facts = Facts(
         format_version=FORMAT_VERSION,
         model_version=f"{spec.version_prefix}-{checksums({'': model_text.encode()})[''][:12]}",
@@ -90,13 +145,14 @@ def train_on_sample(sample: Sample, *, spec: TrainingSpec, spec_hash: str, out: 
         threshold=threshold,
         threshold_chosen_by=_CHOSEN_BY,
         feature_names=sample.names,
-        feature_medians=_medians(both),
+        feature_medians=_medians(rows.matrix),
         spec_hash=spec_hash,
         window=window,
         seeds={"training": spec.seed},
-        parameters=fitting.PARAMETERS,
-        trees=trees,
+        parameters=_parameters(spec),
+        trees=final.num_trees(),
         metrics=measured,
+        calibration=calibration,
         costs=spec.costs,
         libraries=_libraries(),
         checksums={},
@@ -104,64 +160,125 @@ def train_on_sample(sample: Sample, *, spec: TrainingSpec, spec_hash: str, out: 
     return write_bundle(out, facts=facts, model_text=model_text, card=model_card(facts))
 
 
-def part_of(sample: Sample) -> Part:
+def rows_of(sample: Sample) -> Rows:
     """View a sample as arrays, without copying the matrix."""
-    matrix = np.frombuffer(sample.matrix, dtype=np.float64).reshape(len(sample), len(sample.names))
-    frauds = np.frombuffer(sample.frauds, dtype=np.int8).astype(np.int64)
-    return Part(matrix, frauds, np.frombuffer(sample.amounts_minor, dtype=np.int64))
+    return Rows(
+        matrix=np.asarray(sample.matrix, dtype=np.float64).reshape(len(sample), len(sample.names)),
+        frauds=np.asarray(sample.frauds, dtype=np.int8),
+        amounts_minor=np.asarray(sample.amounts_minor, dtype=np.int64),
+        times_ms=np.asarray(sample.times_ms, dtype=np.int64),
+    )
 
 
-def _cut(sample: Sample, whole: Part, spec: TrainingSpec) -> tuple[Part, Part, Part, Window]:
-    times = np.frombuffer(sample.times_ms, dtype=np.int64)
+def check(spec: TrainingSpec) -> None:
+    """Raise InvalidInput, in one line, when an option is out of its range."""
+    if not 0 < spec.genuine_share <= 1:
+        raise InvalidInput.at("", "the share of genuine payments must be above 0 and at most 1")
+    if not 0 < spec.fraud_weight < float("inf"):
+        raise InvalidInput.at("", "the weight of frauds must be above 0")
+    if spec.members < 1 or spec.trees_max < 1 or (spec.trees is not None and spec.trees < 1):
+        raise InvalidInput.at("", "there must be at least one tree and one member")
+    if spec.costs.wrong_challenge_minor < 0 or spec.costs.text_minor < 0:
+        raise InvalidInput.at("", "a cost cannot be below 0")
+    if spec.threads < 0 or not 0 <= spec.seed < 2**31 - spec.members:
+        raise InvalidInput.at("", "threads cannot be below 0, a seed not below 0 or above two thousand million")
+
+
+def _cut(rows: Rows, spec: TrainingSpec) -> tuple[_Cut, Window]:
+    times = rows.times_ms
     stopping_from_ms = int(np.quantile(times, TRAINING_SHARE, method="lower"))
     slice_from_ms = int(np.quantile(times, TRAINING_SHARE + STOPPING_SHARE, method="lower"))
+    training, stopping = np.searchsorted(times, [stopping_from_ms, slice_from_ms])
+    cut = _Cut(int(training), int(stopping))
     window = Window(
         from_ms=int(times[0]) if spec.from_ms is None else spec.from_ms,
         stopping_from_ms=stopping_from_ms,
         slice_from_ms=slice_from_ms,
         until_ms=int(times[-1]) + 1 if spec.until_ms is None else spec.until_ms,
         label_delay_ms=spec.label_delay_ms,
-        payments=len(sample),
-        frauds=int(whole.frauds.sum()),
+        payments=len(times),
+        frauds=int(rows.frauds.sum()),
     )
-    parts = (
-        whole.rows(times < stopping_from_ms),
-        whole.rows((times >= stopping_from_ms) & (times < slice_from_ms)),
-        whole.rows(times >= slice_from_ms),
-    )
-    for part, name in zip(parts, ("training", "early-stopping", "out-of-time"), strict=True):
-        if part.frauds.sum() < FRAUDS_MIN:
-            found = f"{int(part.frauds.sum())} frauds among {len(part.frauds)} payments"
+    parts = np.split(rows.frauds, [cut.training, cut.stopping])
+    for frauds, name in zip(parts, ("training", "early-stopping", "out-of-time"), strict=True):
+        count = int(frauds.sum())
+        if count < FRAUDS_MIN:
+            found = f"{count} fraud{'' if count == 1 else 's'} among {len(frauds)} payments"
             raise InvalidInput.at(
                 "", f"the {name} part has only {found}, {FRAUDS_MIN} are needed: take a longer window"
             )
-    training, stopping, latest = parts
-    return training, stopping, latest, window
+        if count == len(frauds):
+            raise InvalidInput.at("", f"the {name} part has no genuine payment: take a longer window")
+    return cut, window
 
 
-def _measure(booster: lightgbm.Booster, part: Part, spec: TrainingSpec) -> tuple[float, Metrics]:
-    scores: Floats = np.asarray(booster.predict(part.matrix, num_threads=1))
-    threshold, _ = metrics.cheapest_threshold(part.frauds, scores, part.amounts_minor, spec.costs)
-    precision, area = metrics.bootstrap(part.frauds, scores, seed=spec.seed)
-    bins = metrics.reliability(part.frauds, scores)
-    flagged, fraud = scores >= threshold, part.frauds == 1
-    return threshold, Metrics(
+def _chosen(grown: fitting.BinnedWindow, rows: Rows, cut: _Cut, spec: TrainingSpec) -> tuple[int, Line]:
+    """Return the number of trees, and the line for their margins; both from the second part of the window."""
+    if spec.trees is None:
+        boosters = grown.until_no_better(cut.training, cut.stopping, trees_max=spec.trees_max)
+        trees = max(1, round(float(np.median([booster.best_iteration for booster in boosters]))))
+    else:
+        boosters, trees = [grown.grow(cut.training, trees=spec.trees)], spec.trees
+    later, frauds = rows.matrix[cut.training : cut.stopping], rows.frauds[cut.training : cut.stopping]
+    # A merged model is one of `members` times as many trees; -1 takes them all.
+    limit = trees if spec.trees is None else -1
+    margins = np.mean([_margins(booster, later, spec, limit) for booster in boosters], axis=0)
+    # Frauds that counted w times stand log(w) too high in log-odds.
+    plain = Line(1.0, 0.0 - float(np.log(spec.fraud_weight)))
+    if not improves(plain.applied(margins), frauds):
+        return trees, plain
+    line = fit_line(plain.applied(margins), frauds)
+    if line.slope <= 0:
+        return trees, plain
+    return trees, Line(line.slope, line.slope * plain.intercept + line.intercept)
+
+
+def _measured(
+    booster: lightgbm.Booster, line: Line, rows: Rows, cut: _Cut, spec: TrainingSpec
+) -> tuple[float, Metrics, Calibration]:
+    """Return the threshold, and everything measured, on the slice that the booster has not seen."""
+    margins = _margins(booster, rows.matrix[cut.stopping :], spec, -1)
+    frauds, amounts = rows.frauds[cut.stopping :], rows.amounts_minor[cut.stopping :]
+    scores, before = probabilities(line.applied(margins)), probabilities(margins)
+    threshold, _ = metrics.cheapest_threshold(frauds, scores, amounts, spec.costs)
+    precision, area = bootstrap(frauds, scores, seed=spec.seed)
+    bins = metrics.reliability(frauds, scores)
+    at = metrics.at_threshold(frauds, scores, threshold)
+    measured = Metrics(
         payments=len(scores),
-        frauds=int(fraud.sum()),
+        frauds=int(frauds.sum()),
         average_precision=precision,
         roc_auc=area,
-        log_loss=metrics.log_loss(part.frauds, scores),
+        log_loss=metrics.log_loss(frauds, scores),
         calibration_error=metrics.calibration_error(bins),
         reliability=bins,
-        recall_at_threshold=float(flagged[fraud].mean()),
-        precision_at_threshold=float(fraud[flagged].mean()) if flagged.any() else 0.0,
-        challenged_share=float(flagged[~fraud].mean()),
+        recall_at_threshold=at.recall,
+        precision_at_threshold=at.precision,
+        challenged_share=at.challenged_share,
     )
+    calibration = Calibration(
+        slope=line.slope,
+        intercept=line.intercept,
+        log_loss_before=metrics.log_loss(frauds, before),
+        calibration_error_before=metrics.calibration_error(metrics.reliability(frauds, before)),
+    )
+    return threshold, measured, calibration
 
 
-def _medians(part: Part) -> tuple[float | None, ...]:
+def _margins(booster: lightgbm.Booster, matrix: Floats, spec: TrainingSpec, trees: int) -> Floats:
+    found = booster.predict(matrix, raw_score=True, num_iteration=trees, num_threads=spec.threads)
+    return np.asarray(found, dtype=np.float64)
+
+
+def _parameters(spec: TrainingSpec) -> dict[str, str | int | float | bool]:
+    chosen = {"members": spec.members, "genuine_share": spec.genuine_share, "fraud_weight": spec.fraud_weight}
+    return {**fitting.PARAMETERS, **chosen}
+
+
+def _medians(matrix: Floats) -> tuple[float | None, ...]:
     """Return each feature's median over the rows that have it, None where none has."""
-    present = (column[~np.isnan(column)] for column in part.matrix.T)
+    some = matrix[:: max(1, len(matrix) // _MEDIAN_ROWS)]
+    present = (column[~np.isnan(column)] for column in some.T)
     return tuple(float(np.median(column)) if len(column) else None for column in present)
 
 

@@ -67,6 +67,19 @@ class Costs(msgspec.Struct, frozen=True):
     """One text sent."""
 
 
+class Calibration(msgspec.Struct, frozen=True, kw_only=True):
+    """Platt scaling, folded into the trees: what they gave, in log-odds, became `slope * margin + intercept`.
+
+    Slope 1 and intercept 0: the scores were better as they came. The two numbers were measured before, on the slice
+    of `Metrics`, which says what they are with it.
+    """
+
+    slope: float
+    intercept: float
+    log_loss_before: float
+    calibration_error_before: float
+
+
 class Window(msgspec.Struct, frozen=True, kw_only=True):
     """The times that training used, milliseconds since 1970 UTC, each from inclusive, until exclusive."""
 
@@ -74,7 +87,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     stopping_from_ms: int
     """From here on payments choose the number of trees."""
     slice_from_ms: int
-    """From here on payments choose the threshold and give the metrics."""
+    """From here on payments choose the threshold and give the metrics; only then do the final trees see them."""
     until_ms: int
     label_delay_ms: int
     payments: int
@@ -99,6 +112,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     parameters: dict[str, str | int | float | bool]
     trees: int
     metrics: Metrics
+    """Of a model with the same settings whose trees had not seen the slice; the bundle's own grew on the window."""
+    calibration: Calibration | None = None
+    """None in bundles of before there was any."""
     costs: Costs
     libraries: dict[str, str]
     checksums: dict[str, str]
