@@ -3,6 +3,7 @@
 A format of one's own is a JSON object from the fields below to column names (`--map`).
 """
 
+from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
@@ -36,6 +37,9 @@ OPTIONAL = (
 )
 """Times are RFC 3339, "YYYY-MM-DD HH:MM:SS" (taken as UTC), or seconds since 1970; labels fraud, genuine, 1, 0."""
 
+TIMES = ("timestamp", "label_available_at")
+"""Fields that hold times; every other is read as text."""
+
 
 class Format(msgspec.Struct, frozen=True, kw_only=True):
     """A way that payments are written down in columns."""
@@ -49,6 +53,10 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
     """What every merchant's name begins with and does not mean."""
     tokenised: bool = False
     """The user ids are full card numbers and always tokenised."""
+
+    def fields_in(self, present: Collection[str]) -> dict[str, str]:
+        """Return field -> column for the columns that a file has."""
+        return {field: column for field, column in self.columns.items() if column in present}
 
 
 def _same_names(fields: tuple[str, ...]) -> dict[str, str]:

@@ -1,15 +1,17 @@
 """Files of payments as columns: csv, csv.gz and parquet in, parquet out, by polars.
 
 Polars comes with `pip install 'cardwatch[train]'` and is imported on first use. Only the columns that are needed are
-kept in memory; rows are made of them a chunk at a time.
+read, whole for those who need all rows at once, or a batch of rows after another.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from cardwatch.domain.errors import InvalidInput
+from cardwatch.learning.dataset_formats import Format
 
 if TYPE_CHECKING:
     import polars as pl
@@ -28,10 +30,10 @@ def require_polars() -> ModuleType:
 
 
 class Table:
-    """Named columns of a file, all of one length."""
+    """Named columns of a file, all of one length; text as it stands in csv, typed values in parquet."""
 
     def __init__(self, path: Path, *, wanted: Sequence[str], required: Sequence[str]) -> None:
-        """Read the wanted columns that the file has; raises InvalidInput when a required one is missing."""
+        """Find the wanted columns that the file has; raises InvalidInput when a required one is missing."""
         self.path = path
         present = _column_names(path)
         missing = [column for column in required if column not in present]
@@ -40,21 +42,72 @@ class Table:
         self.columns = tuple(column for column in present if column in wanted)
         self.ignored = tuple(column for column in present if column not in wanted and column)
         """Columns of the file that nobody reads; Kaggle's nameless index is not worth a word."""
-        self._frame = _read(path, self.columns)
+
+    @classmethod
+    def of_format(cls, path: Path, layout: Format) -> "Table":
+        """Open a file that a format describes; raises as the constructor does."""
+        required = [column for field, column in layout.columns.items() if field not in layout.optional]
+        return cls(path, wanted=tuple(layout.columns.values()), required=required)
 
     def __len__(self) -> int:
         return int(self._frame.height)
 
-    def column(self, name: str) -> list[Any]:
-        """Return the values of a column."""
-        return self._frame[name].to_list()
+    @property
+    def notice(self) -> str | None:
+        """One line about the columns that are not read, None if there are none."""
+        return f"{self.path}: not read: {', '.join(self.ignored)}" if self.ignored else None
 
-    def rows(self, order: Sequence[int]) -> Iterator[tuple[int, tuple[Any, ...]]]:
-        """Yield (number in the file from 1, values in the order of `columns`) of rows in an order, by chunks."""
+    def count(self) -> int:
+        """Return the number of rows without keeping any."""
+        pl = require_polars()
+        try:
+            return int(self._scan().select(pl.len()).collect(engine="streaming").item())
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise self._unreadable(error) from None
+
+    def column(self, name: str) -> "pl.Series":
+        """Return the values of a column."""
+        return self._frame[name]
+
+    def rows(self, order: Sequence[int], columns: Sequence[str]) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        """Yield (number in the file from 1, values of the columns) of rows in an order, by chunks."""
+        pl = require_polars()
+        frame = self._frame.select([pl.col(column).alias(str(at)) for at, column in enumerate(columns)])
         for start in range(0, len(order), CHUNK_ROWS):
             numbers = order[start : start + CHUNK_ROWS]
-            for number, values in zip(numbers, self._frame[list(numbers)].iter_rows(), strict=True):
+            for number, values in zip(numbers, frame[list(numbers)].iter_rows(), strict=True):
                 yield number + 1, values
+
+    def batches(self, rows: int, *, skip: int = 0) -> Iterator["pl.DataFrame"]:
+        """Yield the columns of that many rows after another in the file's order, without the first `skip` rows.
+
+        Raises InvalidInput when the file turns out to be damaged.
+        """
+        pl = require_polars()
+        scan = self._scan().slice(skip) if skip else self._scan()
+        try:
+            yield from scan.collect_batches(chunk_size=rows, maintain_order=True)
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise self._unreadable(error) from None
+
+    @cached_property
+    def _frame(self) -> "pl.DataFrame":
+        pl = require_polars()
+        try:
+            return self._scan().collect()
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise self._unreadable(error) from None
+
+    def _scan(self) -> "pl.LazyFrame":
+        pl = require_polars()
+        if self.path.suffix == ".parquet":
+            scan = pl.scan_parquet(self.path, glob=False)
+        else:
+            scan = pl.scan_csv(self.path, infer_schema=False, truncate_ragged_lines=True, glob=False)
+        return scan.select(self.columns)  # type: ignore[no-any-return]  # polars is imported late
+
+    def _unreadable(self, error: Exception) -> InvalidInput:
+        return InvalidInput.at("", f"{self.path}: cannot be read: {_first_line(error)}")
 
 
 def write_parquet(path: Path, columns: Mapping[str, object]) -> None:
@@ -78,18 +131,6 @@ def _column_names(path: Path) -> list[str]:
     except (polars.exceptions.PolarsError, OSError) as error:
         raise InvalidInput.at("", f"{path}: cannot be read: {_first_line(error)}") from None
     raise InvalidInput.at("", f"{path}: is not a .csv, .csv.gz or .parquet file")
-
-
-def _read(path: Path, columns: Sequence[str]) -> "pl.DataFrame":
-    polars = require_polars()
-    try:
-        if path.suffix == ".parquet":
-            frame = polars.read_parquet(path, columns=list(columns))
-        else:
-            frame = polars.read_csv(path, columns=list(columns), infer_schema=False, truncate_ragged_lines=True)
-    except (polars.exceptions.PolarsError, OSError) as error:
-        raise InvalidInput.at("", f"{path}: cannot be read: {_first_line(error)}") from None
-    return frame.select(columns)  # type: ignore[no-any-return]  # polars is imported late
 
 
 def _first_line(error: Exception) -> str:
