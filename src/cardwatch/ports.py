@@ -13,7 +13,7 @@ import msgspec
 from cardwatch.domain.account import Account
 from cardwatch.domain.challenge import Challenge
 from cardwatch.domain.changes import Change
-from cardwatch.domain.decision import Reason
+from cardwatch.domain.decision import Explanation, Reason
 from cardwatch.domain.label import Label
 from cardwatch.domain.message import Message
 from cardwatch.domain.place import Place
@@ -250,6 +250,10 @@ class Scorer(Protocol):
 
     def reasons(self, vector: Sequence[float], *, currency: str) -> tuple[Reason, ...]:
         """Return what moved the score most, strongest first, in plain words; contributions are log-odds."""
+        ...
+
+    def explain(self, vector: Sequence[float], *, currency: str) -> Explanation:
+        """Return what every feature of the model did to the score; raises ScorerUnavailable."""
         ...
 
 

@@ -67,8 +67,10 @@ def test_a_trained_bundle_opens_and_finds_fraud(rows: list[HistoryRow], tmp_path
     bundle = trained(rows, tmp_path)
     scorer = open_scorer(tmp_path)
     assert scorer.model_version == bundle.facts.model_version
+    assert bundle.facts.metrics is not None
     assert bundle.facts.metrics.roc_auc.value > 0.9
     window = bundle.facts.window
+    assert window is not None
     assert window.from_ms < window.stopping_from_ms < window.slice_from_ms < window.until_ms
     assert 0 < bundle.facts.threshold < 1
 
@@ -137,6 +139,7 @@ def test_the_trees_that_ship_grew_on_the_whole_window(sample: Sample, tmp_path: 
     """Other labels in the out-of-time slice make another model, but not another number of trees or calibration."""
     spec = TrainingSpec(source="simulated", trees_max=15)
     first = train_on_sample(sample, spec=spec, spec_hash="", out=tmp_path / "first").facts
+    assert first.window is not None
     frauds = np.array(sample.frauds)
     frauds[np.asarray(sample.times_ms) >= first.window.slice_from_ms] ^= 1
     turned = train_on_sample(
@@ -155,6 +158,7 @@ def test_frauds_that_counted_more_are_set_right_again(sample: Sample, tmp_path: 
     bundle = train_on_sample(sample, spec=spec, spec_hash="", out=tmp_path)
     calibration, rows = bundle.facts.calibration, rows_of(sample)
     assert calibration is not None
+    assert bundle.facts.metrics is not None
     assert bundle.facts.metrics.log_loss < calibration.log_loss_before
     assert 0.6 < batch_scores(bundle.model_text, rows.matrix).mean() / rows.frauds.mean() < 1.6
     assert "folded" in (tmp_path / "card.md").read_text()

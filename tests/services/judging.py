@@ -7,7 +7,7 @@ import msgspec
 from cardwatch.adapters.clock import SeededRandomness
 from cardwatch.adapters.memory import MemoryStore
 from cardwatch.domain.changes import AddTransaction
-from cardwatch.domain.decision import Reason
+from cardwatch.domain.decision import Explanation, Reason
 from cardwatch.domain.errors import ScorerUnavailable
 from cardwatch.domain.policy import Policy
 from cardwatch.domain.transaction import Transaction, TransactionRecord
@@ -46,6 +46,11 @@ class ToldScorer:
         if not self._explains:
             raise ScorerUnavailable("told to fail")
         return (make_reason(text=f"told, {len(vector)} features, {currency}"),)
+
+    def explain(self, vector: Sequence[float], *, currency: str) -> Explanation:
+        """Give the same reason as the whole explanation, or fail."""
+        (reason,) = self.reasons(vector, currency=currency)
+        return Explanation(base=0.0, margin=reason.contribution, reasons=(reason,))
 
 
 def judges(scorer: ToldScorer, policy: Policy | None = None, *, threshold: float = 0.5) -> Judges:

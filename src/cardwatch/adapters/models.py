@@ -24,15 +24,18 @@ class FoundModel(msgspec.Struct, frozen=True):
     """"default" for the packaged one, else its folder's name."""
     folder: Path
     facts: Facts | None
+    """None where not even the facts can be read."""
     fault: str | None
+    """Why this version cannot serve with it, in one line; None if it can."""
 
 
 def list_models(data_dir: Path | None = None) -> tuple[FoundModel, ...]:
-    """Return the packaged model and those of a data folder, by name; broken ones are listed with their fault."""
+    """Return the packaged model and those of a data folder, by name; what cannot serve is listed with its fault."""
     folders = {"default": PACKAGED}
     if data_dir is not None and (data_dir / MODELS_FOLDER).is_dir():
         children = sorted((data_dir / MODELS_FOLDER).iterdir())
-        folders |= {child.name: child for child in children if (child / bundles.FACTS_FILE).is_file()}
+        named = (child for child in children if not child.name.startswith("."))
+        folders |= {child.name: child for child in named if (child / bundles.FACTS_FILE).is_file()}
     return tuple(_found(name, folder) for name, folder in folders.items())
 
 
@@ -60,7 +63,11 @@ def open_scorer(
 
 
 def _found(name: str, folder: Path) -> FoundModel:
+    facts: Facts | None = None
+    engine = default_engine()
     try:
-        return FoundModel(name, folder, read_facts(folder), None)
+        facts = read_facts(folder)
+        read_bundle(folder, feature_names=engine.names, spec_hash=engine.spec_hash)
     except OperatingError as error:
-        return FoundModel(name, folder, None, str(error))
+        return FoundModel(name, folder, facts, str(error))
+    return FoundModel(name, folder, facts, None)

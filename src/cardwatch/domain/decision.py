@@ -25,6 +25,13 @@ class DecidedBy(StrEnum):
     IMPORT = "import"
 
 
+class Direction(StrEnum):
+    """Which way a feature moved the score."""
+
+    TOWARDS_FRAUD = "towards_fraud"
+    AGAINST_FRAUD = "against_fraud"
+
+
 class Reason(msgspec.Struct, frozen=True):
     """One cause of a decision in plain words.
 
@@ -38,6 +45,24 @@ class Reason(msgspec.Struct, frozen=True):
     usual: str | None
     contribution: float
     text: str
+
+    @property
+    def direction(self) -> Direction | None:
+        """Which way it moved the score; None where it did not."""
+        if self.contribution == 0:
+            return None
+        return Direction.TOWARDS_FRAUD if self.contribution > 0 else Direction.AGAINST_FRAUD
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """How a model came to the score of one payment; all numbers are log-odds."""
+
+    base: float
+    """The margin of an average payment."""
+    margin: float
+    """`base` and all contributions together; its logistic function is the score."""
+    reasons: tuple[Reason, ...]
+    """One for each feature of the model, strongest first."""
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -39,12 +39,7 @@ def train_on_simulation(
 def main() -> None:
     """Rebuild the packaged model and say what came out."""
     bundle = train_on_simulation(DEFAULT_FOLDER)
-    measured = bundle.facts.metrics
-    line = (
-        f"{bundle.facts.model_version}: {bundle.facts.trees} trees, threshold {bundle.facts.threshold}, "
-        f"average precision {measured.average_precision.value:.4f}, AUC {measured.roc_auc.value:.4f}\n"
-    )
-    sys.stdout.write(line)
+    sys.stdout.write(f"{bundle.facts.model_version}: {bundle.facts.summary}\n")
 
 
 if __name__ == "__main__":

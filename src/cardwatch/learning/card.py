@@ -2,6 +2,7 @@
 
 from cardwatch.domain.money import Money
 from cardwatch.domain.times import DAY_MS, format_instant
+from cardwatch.learning.imported_card import imported_card
 from cardwatch.models.bundle import Calibration, Facts, Interval
 
 _CARD = """# Model {version}
@@ -57,7 +58,9 @@ the share of payments that are asked about."""
 
 def model_card(facts: Facts) -> str:
     """Write a model's card, in Markdown."""
-    measured, window = facts.metrics, facts.window
+    measured, window, costs = facts.metrics, facts.window, facts.costs
+    if measured is None or window is None or costs is None:
+        return imported_card(facts)
     rows = [f"| {one.predicted:.5f} | {one.observed:.5f} | {one.payments:,} |" for one in measured.reliability]
     return _CARD.format(
         version=facts.model_version,
@@ -79,8 +82,8 @@ def model_card(facts: Facts) -> str:
         slice_frauds=measured.frauds,
         threshold=facts.threshold,
         chosen_by=facts.threshold_chosen_by,
-        wrong_challenge=Money(facts.costs.wrong_challenge_minor, "USD").display,
-        text=Money(facts.costs.text_minor, "USD").display,
+        wrong_challenge=Money(costs.wrong_challenge_minor, "USD").display,
+        text=Money(costs.text_minor, "USD").display,
         recall=measured.recall_at_threshold,
         share=measured.precision_at_threshold,
         challenged=measured.challenged_share,

@@ -18,6 +18,8 @@ MODEL_FILE = "model.txt"
 FACTS_FILE = "bundle.json"
 CARD_FILE = "card.md"
 
+_NAMES = "feature_names="
+
 
 class BundleUnusable(OperatingError):
     """A model bundle cannot be used as it is; the message says which and why. Retrying does not help."""
@@ -94,8 +96,26 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     frauds: int
 
 
-class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything known about a model, as `bundle.json` holds it."""
+class TakenFeature(msgspec.Struct, frozen=True):
+    """A feature of an imported model, and what it is here: `feature` in our units is theirs times `scale`."""
+
+    name: str
+    feature: str
+    scale: float
+
+
+class Imported(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an imported model came from."""
+
+    file: str
+    sha256: str
+    """Of the file, in hexadecimal."""
+    features: tuple[TakenFeature, ...]
+    """In the order of the model."""
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Everything known about a model, as `bundle.json` holds it; None stands for what an import could not tell."""
 
     format_version: int
     model_version: str
@@ -105,20 +125,31 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     threshold_chosen_by: str
     feature_names: tuple[str, ...]
     feature_medians: tuple[float | None, ...]
-    """What is usual among the training payments, by feature; None where no payment had a value."""
+    """What is usual among the training payments, by feature; None where no payment had a value, or nobody knows."""
     spec_hash: str
-    window: Window
+    window: Window | None
     seeds: dict[str, int]
     parameters: dict[str, str | int | float | bool]
     trees: int
-    metrics: Metrics
+    metrics: Metrics | None
     """Of a model with the same settings whose trees had not seen the slice; the bundle's own grew on the window."""
     calibration: Calibration | None = None
     """None in bundles of before there was any."""
-    costs: Costs
+    costs: Costs | None
     libraries: dict[str, str]
     checksums: dict[str, str]
     """SHA-256 of every other file of the bundle, in hexadecimal, by its name."""
+    imported: Imported | None = None
+    """None for a model that was trained here."""
+
+    @property
+    def summary(self) -> str:
+        """The model in one line: its size, its threshold, and what was measured."""
+        size = f"{self.trees} trees, {len(self.feature_names)} features, threshold {self.threshold:.4f}"
+        if self.metrics is None:
+            return f"{size}, never measured"
+        precision, area = self.metrics.average_precision.value, self.metrics.roc_auc.value
+        return f"{size}, average precision {precision:.4f}, AUC {area:.4f}"
 
 
 class Bundle(msgspec.Struct, frozen=True):
@@ -132,7 +163,8 @@ class Bundle(msgspec.Struct, frozen=True):
 def read_bundle(folder: Path, *, feature_names: Sequence[str], spec_hash: str) -> Bundle:
     """Read a bundle and verify its checksums, feature names and spec hash.
 
-    Raises BundleUnusable with one line that names the folder and the fault.
+    `feature_names` are those that are computed; the model may use any of them, in any order. Raises BundleUnusable
+    with one line that names the folder and the fault.
     """
     facts = read_facts(folder)
     for name, expected in facts.checksums.items():
@@ -140,13 +172,14 @@ def read_bundle(folder: Path, *, feature_names: Sequence[str], spec_hash: str) -
             raise BundleUnusable(f"model bundle {folder}: {name} is not the file that was trained (checksum differs)")
     if MODEL_FILE not in facts.checksums:
         raise BundleUnusable(f"model bundle {folder}: {FACTS_FILE} has no checksum of {MODEL_FILE}")
-    if tuple(feature_names) != facts.feature_names:
-        fault = _name_fault(facts.feature_names, feature_names)
+    model_text = _read(folder, MODEL_FILE).decode("utf-8", "replace")
+    fault = _name_fault(facts, computed=feature_names, in_model=names_in_model(model_text))
+    if fault is not None:
         raise BundleUnusable(f"model bundle {folder}: {fault}; train it again")
     if spec_hash != facts.spec_hash:
         detail = f"trained with feature definition {facts.spec_hash}, this version computes {spec_hash}; train it again"
         raise BundleUnusable(f"model bundle {folder}: {detail}")
-    return Bundle(folder=folder, facts=facts, model_text=_read(folder, MODEL_FILE).decode())
+    return Bundle(folder=folder, facts=facts, model_text=model_text)
 
 
 def read_facts(folder: Path) -> Facts:
@@ -183,6 +216,25 @@ def checksums(files: Mapping[str, bytes]) -> dict[str, str]:
     return {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
 
 
+def column_places(names: Sequence[str], computed: Sequence[str]) -> tuple[int, ...]:
+    """Return where the columns of a model stand among the computed features; raises KeyError for one that is not there.
+
+    >>> column_places(("night", "amount"), ("amount", "weekend", "night"))
+    (2, 0)
+    """
+    place = {name: at for at, name in enumerate(computed)}
+    return tuple(place[name] for name in names)
+
+
+def names_in_model(model_text: str) -> tuple[str, ...]:
+    """Return the feature names in a model in LightGBM's text format, in the order of its rows; empty if it has none."""
+    start = model_text.find("\n" + _NAMES)
+    if start < 0:
+        return ()
+    line, _, _ = model_text[start + 1 + len(_NAMES) :].partition("\n")
+    return tuple(line.split())
+
+
 def _read(folder: Path, name: str) -> bytes:
     try:
         return (folder / name).read_bytes()
@@ -190,11 +242,17 @@ def _read(folder: Path, name: str) -> bytes:
         raise BundleUnusable(f"model bundle {folder}: {name} cannot be read: {error.strerror}") from None
 
 
-def _name_fault(trained: Sequence[str], computed: Sequence[str]) -> str:
-    missing = [name for name in trained if name not in computed]
-    extra = [name for name in computed if name not in trained]
+def _name_fault(facts: Facts, *, computed: Sequence[str], in_model: Sequence[str]) -> str | None:
+    """Say why a model's features cannot be given to it, None if they can."""
+    names, known = facts.feature_names, set(computed)
+    missing = [name for name in names if name not in known]
     if missing:
         return f"it needs the feature {missing[0]}, which is not computed"
-    if extra:
-        return f"it was trained without the feature {extra[0]}"
-    return "its features stand in another order"
+    if len(set(names)) != len(names):
+        return "it names a feature twice"
+    if len(facts.feature_medians) != len(names):
+        return f"{FACTS_FILE} has {len(facts.feature_medians)} medians for {len(names)} features"
+    # The columns are picked by the names in the facts: names or an order that are not the model's would score nonsense.
+    if tuple(in_model) != names:
+        return f"{FACTS_FILE} names other features than {MODEL_FILE}, or in another order"
+    return None

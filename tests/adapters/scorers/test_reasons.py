@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from cardwatch.adapters.scorers.reasons import REASONS_MAX, explain, print_value
-from cardwatch.domain.decision import Reason
+from cardwatch.adapters.scorers.reasons import REASONS_MAX, Explainer, every, print_value, strongest
+from cardwatch.domain.decision import Direction, Reason
 from cardwatch.features.engine import default_engine
 from cardwatch.features.spec import Printed
 
@@ -13,15 +13,15 @@ FEATURES = default_engine().describe()
 NAMES = default_engine().names
 
 
+def explainer(values: dict[str, float], currency: str = "USD", *, median: float | None = 1.0) -> Explainer:
+    """Return what explains a payment that has these values, all others missing."""
+    every_value = {name: values.get(name, math.nan) for name in NAMES}
+    return Explainer(FEATURES, [median] * len(NAMES), every_value, currency)
+
+
 def explained(values: dict[str, float], contributions: dict[str, float], currency: str = "USD") -> tuple[Reason, ...]:
-    """Explain a payment that has these values and contributions, all other values missing."""
-    return explain(
-        [values.get(name, math.nan) for name in NAMES],
-        [contributions.get(name, 0.0) for name in NAMES],
-        features=FEATURES,
-        medians=[1.0] * len(NAMES),
-        currency=currency,
-    )
+    """Explain a payment that has these values and contributions."""
+    return strongest(explainer(values, currency), [contributions.get(name, 0.0) for name in NAMES])
 
 
 def test_an_amount_is_told_against_the_accounts_usual() -> None:
@@ -68,6 +68,27 @@ def test_at_most_five_reasons_and_every_feature_has_a_sentence() -> None:
             assert "{" not in reasons[0].text
             assert "None" not in reasons[0].text
     assert len(explained(dict.fromkeys(NAMES, 1.0), dict.fromkeys(NAMES, 1.0))) == REASONS_MAX
+
+
+def test_where_nobody_knows_what_is_high_the_value_stands_alone() -> None:
+    """A model without medians calls nothing high or low, and still says what is usual for the account."""
+    told = explainer({"amount": 500.0, "account_amount_median": 4820.0, "night": 1.0}, median=None)
+    texts = {reason.feature: reason.text for reason in every(told, [0.5] * len(NAMES))}
+    assert texts["amount"] == "Amount: $5.00 (usual: $48.20)"
+    assert texts["night"] == "Paid at night where the holder lives"
+    assert texts["speed_kmh"] == "Speed kmh: not known"
+
+
+def test_the_whole_explanation_names_every_feature_strongest_first() -> None:
+    """Also those without a value or an effect, each with the way it moved the score."""
+    contributions = {"night": -2.0, "amount": 1.0}
+    reasons = every(explainer({"night": 0.0, "amount": 100.0}), [contributions.get(name, 0.0) for name in NAMES])
+    assert {reason.feature for reason in reasons} == set(NAMES)
+    assert [(reason.feature, reason.direction) for reason in reasons[:3]] == [
+        ("night", Direction.AGAINST_FRAUD),
+        ("amount", Direction.TOWARDS_FRAUD),
+        (reasons[2].feature, None),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -19,52 +19,83 @@ CONTRIBUTION_MIN = 0.05
 _USUAL_ASIDE = re.compile(r" \([^()]*\{usual\}[^()]*\)| \{usual\}")
 
 
-def explain(
-    vector: Sequence[float],
-    contributions: Sequence[float],
-    *,
-    features: Sequence[Feature],
-    medians: Sequence[float | None],
-    currency: str,
-) -> tuple[Reason, ...]:
+class Explainer:
+    """Puts one payment's features into words."""
+
+    def __init__(
+        self, features: Sequence[Feature], medians: Sequence[float | None], values: Mapping[str, float], currency: str
+    ) -> None:
+        """`features` are the model's, in its order, with the `medians` that tell high values from low.
+
+        `values` are all that were computed, by name: what is usual may be a feature that the model does not use.
+        """
+        self.features = features
+        self._medians = medians
+        self._values = values
+        self._currency = currency
+
+    def known(self, at: int) -> bool:
+        """Say whether the payment has a value of a feature that can be printed."""
+        return math.isfinite(self._values[self.features[at].name])
+
+    def reason(self, at: int, contribution: float) -> Reason:
+        """Put a feature into words; `contribution` is what it added to the margin."""
+        feature = self.features[at]
+        if not self.known(at):
+            return Reason(feature.code, feature.name, None, None, contribution, f"{_words(feature)}: not known")
+        value = self._values[feature.name]
+        printed = print_value(value, feature.printed, self._currency)
+        usual = _usual(feature, self._values, self._currency)
+        template = _template(feature, value, self._medians[at])
+        if usual is None:
+            template = _USUAL_ASIDE.sub("", template)
+        return Reason(
+            feature.code, feature.name, printed, usual, contribution, template.format(value=printed, usual=usual)
+        )
+
+
+def strongest(explainer: Explainer, contributions: Sequence[float]) -> tuple[Reason, ...]:
     """Return up to `REASONS_MAX` reasons: those towards fraud first, then those against it, each strongest first.
 
-    `medians` tell which values are high and which low. Of features that say the same (one code) the strongest speaks;
-    features without a value say nothing.
+    Of features that say the same (one code) the strongest speaks; features without a value say nothing.
     """
-    order = sorted(range(len(features)), key=lambda at: -contributions[at])
+    order = sorted(range(len(contributions)), key=lambda at: -contributions[at])
     towards = [at for at in order if contributions[at] >= CONTRIBUTION_MIN]
     against = [at for at in reversed(order) if contributions[at] <= -CONTRIBUTION_MIN]
-    values = {feature.name: value for feature, value in zip(features, vector, strict=True)}
     reasons: dict[str, Reason] = {}
     for at in [*towards, *against]:
-        feature = features[at]
-        if math.isnan(vector[at]) or feature.code in reasons:
+        code = explainer.features[at].code
+        if not explainer.known(at) or code in reasons:
             continue
-        reasons[feature.code] = _reason(feature, values, contributions[at], median=medians[at], currency=currency)
+        reasons[code] = explainer.reason(at, contributions[at])
         if len(reasons) == REASONS_MAX:
             break
     return tuple(reasons.values())
 
 
-def _reason(
-    feature: Feature, values: Mapping[str, float], contribution: float, *, median: float | None, currency: str
-) -> Reason:
-    value = values[feature.name]
-    printed = print_value(value, feature.printed, currency)
-    usual = _usual(feature, values, currency)
-    high = value >= 0.5 if feature.printed is Printed.FLAG else median is None or value >= median
-    template = feature.text if high else feature.text_low
-    if usual is None:
-        template = _USUAL_ASIDE.sub("", template)
-    text = template.format(value=printed, usual=usual)
-    return Reason(feature.code, feature.name, printed, usual, contribution, text)
+def every(explainer: Explainer, contributions: Sequence[float]) -> tuple[Reason, ...]:
+    """Return what each feature added, strongest first, those without a value or an effect among them."""
+    order = sorted(range(len(contributions)), key=lambda at: -abs(contributions[at]))
+    return tuple(explainer.reason(at, contributions[at]) for at in order)
+
+
+def _template(feature: Feature, value: float, median: float | None) -> str:
+    """Choose the sentence for a high or a low value; where nobody knows what is high, say the value alone."""
+    if feature.printed is Printed.FLAG:
+        return feature.text if value >= 0.5 else feature.text_low
+    if median is None and feature.text != feature.text_low:
+        return f"{_words(feature)}: {{value}}" + (" (usual: {usual})" if feature.usual else "")
+    return feature.text if median is None or value >= median else feature.text_low
+
+
+def _words(feature: Feature) -> str:
+    return feature.name.replace("_", " ").capitalize()
 
 
 def _usual(feature: Feature, values: Mapping[str, float], currency: str) -> str | None:
     """Print the feature that holds the usual value; it is money where its name says amount or sum, else a rate."""
     usual = values.get(feature.usual, math.nan) if feature.usual else math.nan
-    if feature.usual is None or math.isnan(usual):
+    if feature.usual is None or not math.isfinite(usual):
         return None
     money = "amount" in feature.usual or "sum" in feature.usual
     return print_value(usual, Printed.MONEY if money else Printed.RATE, currency)

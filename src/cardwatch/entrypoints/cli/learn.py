@@ -74,11 +74,7 @@ def train(
     if as_json:
         print_json(facts)
         return
-    measured = facts.metrics
-    console.print(
-        f"{facts.model_version} written to {out}: {facts.trees} trees, threshold {facts.threshold}, "
-        f"average precision {measured.average_precision.value:.4f}, AUC {measured.roc_auc.value:.4f}"
-    )
+    console.print(f"{facts.model_version} written to {out}: {facts.summary}")
 
 
 def score(
