@@ -8,12 +8,13 @@ from cardwatch.adapters.channels.twilio_check import check_account
 from cardwatch.adapters.clock import SystemClock, SystemRandomness
 from cardwatch.adapters.gazetteer import OfflineGazetteer
 from cardwatch.adapters.models import find_model, list_models, open_scorer
+from cardwatch.adapters.scorers.bundle_scorer import BundleScorer
 from cardwatch.adapters.sqlite.store import SqliteReader, SqliteStore
 from cardwatch.domain.errors import InvalidInput, StoreUnavailable
 from cardwatch.domain.policy import Policy, parse_policy
 from cardwatch.domain.transaction import TransactionRecord
 from cardwatch.features.engine import default_engine
-from cardwatch.ports import Clock, Gazetteer, Randomness, Scorer, Store
+from cardwatch.ports import Clock, Gazetteer, Randomness, Store
 from cardwatch.runtime.application import Application, Parts
 from cardwatch.runtime.housekeeping import Housekeeping
 from cardwatch.runtime.scoring import ScoringConsumer
@@ -42,9 +43,14 @@ def open_gazetteer() -> Gazetteer:
     return OfflineGazetteer()
 
 
-def open_model(folder: Path | None) -> Scorer:
+def open_model(folder: Path | None) -> BundleScorer:
     """Open a model bundle, None for the packaged one; raises OperatingError."""
     return open_scorer(folder)
+
+
+def active_model(settings: Settings) -> Path:
+    """Return the folder of the model that serves under these settings; raises OperatingError when there is none."""
+    return find_model(settings.model or "default", settings.data_dir)
 
 
 def open_application(settings: Settings) -> Application:
@@ -129,7 +135,7 @@ def open_reader(settings: Settings) -> SqliteReader:
 def load_judges(settings: Settings) -> Judges:
     """Load what decides: features, model, policy, threshold."""
     engine = default_engine()
-    scorer = open_scorer(find_model(settings.model, settings.data_dir) if settings.model else None, engine=engine)
+    scorer = open_scorer(active_model(settings), engine=engine)
     threshold = settings.fraud_threshold if settings.fraud_threshold is not None else scorer.threshold
     return Judges(engine=engine, scorer=scorer, policy=load_policy(settings), threshold=threshold)
 

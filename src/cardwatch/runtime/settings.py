@@ -152,7 +152,8 @@ TABLE: tuple[Setting, ...] = (
         "Name that texts begin with: the bank or shop that the cardholder knows.", _text,
     ),
     Setting(
-        "CARDWATCH_MODEL", "model", "", "path", "Folder of the model bundle. Default: the packaged model.", _optional,
+        "CARDWATCH_MODEL", "model", "", "name or path",
+        "Model bundle: its name in DATA_DIR/models, or its folder. Default: the packaged model.", _optional,
     ),
     Setting(
         "CARDWATCH_POLICY", "policy", "", "path",

@@ -1,0 +1,1 @@
+"""Importing pickled models, hostile ones among them."""
