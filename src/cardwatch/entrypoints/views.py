@@ -1,13 +1,16 @@
 """What the API shows of payments and accounts; one shape for every home. Money is printed as decimal strings."""
 
+from typing import Literal
+
 import msgspec
 
 from cardwatch.domain.account import Account
 from cardwatch.domain.challenge import Challenge, ChallengeState
-from cardwatch.domain.decision import Reason
+from cardwatch.domain.decision import Direction, Reason
 from cardwatch.domain.label import Label
 from cardwatch.domain.times import format_instant
 from cardwatch.domain.transaction import Status, TransactionRecord
+from cardwatch.services.explain_transaction import Explained
 
 _ACTION = {
     Status.PENDING: "await_decision",
@@ -17,12 +20,13 @@ _ACTION = {
 
 
 class ReasonView(msgspec.Struct, frozen=True):
-    """One cause of a decision; `contribution` is in log-odds."""
+    """One cause of a decision; `contribution` is in log-odds, `direction` null where it is 0."""
 
     code: str
     feature: str | None
     value: str | None
     usual: str | None
+    direction: Literal["towards_fraud", "against_fraud"] | None
     contribution: float
     text: str
 
@@ -66,6 +70,20 @@ class TransactionView(msgspec.Struct, frozen=True, kw_only=True):
     challenge: ChallengeView | None
     label: LabelView | None
     action_required: str | None
+
+
+class ReasonsView(msgspec.Struct, frozen=True, kw_only=True):
+    """How a model came to a payment's score: `base` and all contributions add up to `margin`, all in log-odds.
+
+    The logistic function of `margin` is the stored score. Reasons are strongest first, one for each feature.
+    """
+
+    transaction_id: str
+    model_version: str
+    spec_hash: str
+    base: float
+    margin: float
+    reasons: list[ReasonView]
 
 
 class TransactionPageView(msgspec.Struct, frozen=True):
@@ -131,6 +149,19 @@ def view_transaction(record: TransactionRecord) -> TransactionView:
     )
 
 
+def view_reasons(explained: Explained) -> ReasonsView:
+    """Show the whole explanation of a payment's score."""
+    explanation = explained.explanation
+    return ReasonsView(
+        transaction_id=explained.transaction_id,
+        model_version=explained.model_version,
+        spec_hash=explained.spec_hash,
+        base=explanation.base,
+        margin=explanation.margin,
+        reasons=[_view_reason(reason) for reason in explanation.reasons],
+    )
+
+
 def view_account(account: Account) -> AccountView:
     """Show an account."""
     home, place = account.home, account.home.place
@@ -153,7 +184,13 @@ def view_account(account: Account) -> AccountView:
 
 
 def _view_reason(reason: Reason) -> ReasonView:
-    return ReasonView(reason.code, reason.feature, reason.value, reason.usual, reason.contribution, reason.text)
+    way = reason.direction
+    direction: Literal["towards_fraud", "against_fraud"] | None = None
+    if way is not None:
+        direction = "towards_fraud" if way is Direction.TOWARDS_FRAUD else "against_fraud"
+    return ReasonView(
+        reason.code, reason.feature, reason.value, reason.usual, direction, reason.contribution, reason.text
+    )
 
 
 def _view_challenge(challenge: Challenge) -> ChallengeView:

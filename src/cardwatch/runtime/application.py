@@ -34,6 +34,7 @@ from cardwatch.runtime.telemetry import PrometheusMetrics
 from cardwatch.runtime.texting import Texting
 from cardwatch.runtime.warm_up import warm_up
 from cardwatch.runtime.writer import Writer
+from cardwatch.services.explain_transaction import Explained, NotExplained, explain_transaction
 from cardwatch.services.handle_reply import handle_reply
 from cardwatch.services.label_transaction import Labelled, label_transaction
 from cardwatch.services.put_account import AccountPut, put_account, release_account
@@ -157,6 +158,10 @@ class Application:
     ) -> TransactionPage:
         """Return a page of payments, newest first."""
         return self._parts.reader.transactions(user_id=user_id, status=status, limit=limit, before=before)
+
+    def explain(self, record: TransactionRecord) -> Explained | NotExplained:
+        """Explain a payment's score from its stored vector; raises ScorerUnavailable."""
+        return explain_transaction(record, judges=self.judges)
 
     async def label(
         self, transaction_id: str, *, value: LabelValue, source: LabelSource, note: str | None, replace: bool

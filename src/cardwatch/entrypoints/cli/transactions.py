@@ -10,11 +10,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from cardwatch.domain.errors import CardwatchError
-from cardwatch.domain.transaction import Status
+from cardwatch.domain.transaction import Status, TransactionRecord
 from cardwatch.entrypoints.cli.options import DataDir, Json, settings_for
 from cardwatch.entrypoints.cli.output import console, print_json
-from cardwatch.entrypoints.views import TransactionView, view_transaction
-from cardwatch.runtime.bootstrap import open_reader
+from cardwatch.entrypoints.views import TransactionView, view_reasons, view_transaction
+from cardwatch.runtime.bootstrap import load_judges, open_reader
+from cardwatch.runtime.settings import Settings
+from cardwatch.services.explain_transaction import NotExplained, explain_transaction
 
 _WIDE = 120
 
@@ -59,19 +61,48 @@ def _table(views: Sequence[TransactionView], *, wide: bool) -> Table:
 @app.command()
 def show(
     transaction_id: Annotated[str, typer.Argument(help="Id of the payment.")],
+    reasons: Annotated[
+        bool, typer.Option("--reasons", help="Explain its score: what every feature of the model did.")
+    ] = False,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
     """Show a payment with its decision, reasons, challenge and label."""
-    with closing(open_reader(settings_for(data_dir))) as reader:
+    settings = settings_for(data_dir)
+    with closing(open_reader(settings)) as reader:
         record = reader.transaction(transaction_id)
     if record is None:
         raise CardwatchError(f"there is no transaction {transaction_id}")
+    if reasons:
+        _explain(record, settings, as_json=as_json)
+        return
     view = view_transaction(record)
     if as_json:
         print_json(view)
         return
     _print(view)
+
+
+def _explain(record: TransactionRecord, settings: Settings, *, as_json: bool) -> None:
+    explained = explain_transaction(record, judges=load_judges(settings))
+    if isinstance(explained, NotExplained):
+        raise CardwatchError(explained.why)
+    view = view_reasons(explained)
+    if as_json:
+        print_json(view)
+        return
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("log-odds", justify="right")
+    table.add_column("feature")
+    table.add_column("what the model saw")
+    table.add_row(f"{view.base:+.4f}", "", "an average payment")
+    for reason in view.reasons:
+        table.add_row(f"{reason.contribution:+.4f}", reason.feature, escape(reason.text))
+    table.add_row(
+        f"{view.margin:+.4f}", "", f"together: the score {record.decision.score if record.decision else 0:.4f}"
+    )
+    console.print(table)
+    console.print(f"model {view.model_version}, feature definition {view.spec_hash[:12]}", markup=False)
 
 
 def _print(view: TransactionView) -> None:

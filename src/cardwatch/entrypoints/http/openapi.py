@@ -17,7 +17,7 @@ from cardwatch.domain.transaction import Status
 from cardwatch.entrypoints.http.openapi_refinements import refine
 from cardwatch.entrypoints.http.problems import MEDIA_TYPE, ProblemBody
 from cardwatch.entrypoints.http.transactions import CURSOR, LIMIT_DEFAULT, LIMIT_MAX, LabelSubmission
-from cardwatch.entrypoints.views import AccountPageView, AccountView, TransactionPageView, TransactionView
+from cardwatch.entrypoints.views import AccountPageView, AccountView, ReasonsView, TransactionPageView, TransactionView
 
 _JSON = "application/json"
 _PROBLEMS: dict[int, str] = {
@@ -87,6 +87,11 @@ ROUTES: tuple[Route, ...] = (
     Route(
         method="get", path="/transaction/{transaction_id}", tag="transactions", summary="Return a payment",
         parameters=(_TRANSACTION_ID,), answers={200: ("The payment", TransactionView)}, problems=(404,),
+    ),
+    Route(
+        method="get", path="/transaction/{transaction_id}/reasons", tag="transactions",
+        summary="Explain a payment's score, whatever was decided, from the vector that the model saw",
+        parameters=(_TRANSACTION_ID,), answers={200: ("What every feature did", ReasonsView)}, problems=(404, 409, 503),
     ),
     Route(
         method="get", path="/transactions", tag="transactions", summary="List payments, newest first",

@@ -1,5 +1,6 @@
 """The routes of payments. `POST /transaction` is plain ASGI: it is the route whose speed the product is judged by."""
 
+import asyncio
 import re
 from typing import Annotated
 
@@ -22,8 +23,15 @@ from cardwatch.entrypoints.http.asgi import Receive, Send
 from cardwatch.entrypoints.http.bodies import AnyRequest, BodyReader, read_json, read_query, require_json
 from cardwatch.entrypoints.http.edge import respond
 from cardwatch.entrypoints.http.problems import MEDIA_TYPE, HttpProblem, problem_body, problem_of
-from cardwatch.entrypoints.views import TransactionPageView, TransactionView, view_transaction
+from cardwatch.entrypoints.views import (
+    ReasonsView,
+    TransactionPageView,
+    TransactionView,
+    view_reasons,
+    view_transaction,
+)
 from cardwatch.runtime.application import Application
+from cardwatch.services.explain_transaction import NotExplained
 from cardwatch.services.label_transaction import Labelling
 from cardwatch.services.record_transaction import Recorded, Recording
 
@@ -128,6 +136,19 @@ class Transactions(Controller):
         if record is None:
             raise HttpProblem(404, "there is no transaction with this id")
         return view_transaction(record)
+
+    @get("/transaction/{transaction_id:str}/reasons")
+    async def reasons(self, transaction_id: FromPath[str], state: State) -> ReasonsView:
+        """Explain a payment's score, whatever was decided, from the vector that the model saw."""
+        application: Application = state.application
+        record = application.transaction(transaction_id)
+        if record is None:
+            raise HttpProblem(404, "there is no transaction with this id")
+        # Explaining takes milliseconds and gives the interpreter away; payments must not wait behind it.
+        explained = await asyncio.to_thread(application.explain, record)
+        if isinstance(explained, NotExplained):
+            raise HttpProblem(409, explained.why)
+        return view_reasons(explained)
 
     @get("/transactions")
     async def transactions(self, request: AnyRequest, state: State) -> TransactionPageView:
