@@ -80,6 +80,17 @@ def test_other_word_against_an_analysts_is_a_conflict(source: LabelSource) -> No
     assert (record.status, record.label.value) == (Status.APPROVED, FRAUD)
 
 
+def test_analysts_word_stands_behind_a_chargeback_that_repeats_it() -> None:
+    """A contrary word of anyone still needs to say that it replaces it; afterwards nothing stands behind."""
+    store = store_at(Status.APPROVED)
+    label(store, FRAUD)
+    assert label(store, FRAUD, CHARGEBACK).labelling is Labelling.DONE
+    assert label(store, FRAUD, CHARGEBACK, note="again").labelling is Labelling.DONE
+    assert label(store, GENUINE).labelling is Labelling.CONFLICT
+    assert label(store, GENUINE, CHARGEBACK, replace=True).labelling is Labelling.DONE
+    assert label(store, FRAUD).labelling is Labelling.DONE
+
+
 def test_analyst_may_overrule_a_chargeback() -> None:
     """Only an earlier analyst's word needs a replacement."""
     store = store_at(Status.APPROVED)

@@ -8,7 +8,7 @@ from cardwatch.domain.card_number import contains_card_number
 from cardwatch.domain.challenge import Challenge, ChallengeState
 from cardwatch.domain.changes import AddMessage, Change, MoveTransaction, PutAccount, PutChallenge, successor
 from cardwatch.domain.errors import Contended
-from cardwatch.domain.label import LabelSource, LabelValue
+from cardwatch.domain.label import LabelValue
 from cardwatch.domain.message import Direction, Message, MessageKind, MessageState
 from cardwatch.domain.provider_post import InboundText
 from cardwatch.domain.question import TextKind
@@ -163,7 +163,7 @@ def _confirm(turn: Turn, challenge: Challenge) -> Verdict:
 def _yes_after_no(turn: Turn, challenge: Challenge) -> Verdict:
     """Hand a declined payment to an analyst, unless one has already spoken; nothing is released."""
     record = turn.record(challenge)
-    judged = record is not None and record.label is not None and record.label.source is LabelSource.ANALYST
+    judged = record is not None and record.label is not None and record.label.is_analysts
     if record is None or record.status is not Status.DECLINED or judged:
         return turn.outcome(Result.REPEATED, challenge), []
     move = MoveTransaction(challenge.transaction_id, Status.DECLINED, Status.IN_REVIEW, "cardholder_changed_mind")

@@ -51,9 +51,18 @@ def label_transaction(
         current = record.label
         if record.status is Status.PENDING:
             return Labelled(Labelling.UNDECIDED, record)
-        if current is not None and current.source is LabelSource.ANALYST and current.value is not value and not replace:
+        same = current is not None and current.value is value
+        by_analyst = current is not None and current.is_analysts
+        if by_analyst and not same and not replace:
             return Labelled(Labelling.CONFLICT, record)
-        label = Label(transaction_id=transaction_id, value=value, source=source, available_at_ms=now_ms, note=note)
+        label = Label(
+            transaction_id=transaction_id,
+            value=value,
+            source=source,
+            available_at_ms=now_ms,
+            note=note,
+            analyst_agrees=by_analyst and same and source is not LabelSource.ANALYST,
+        )
         moves = _move(record, label)
         if current is not None and (current.value, current.source, current.note) == (value, source, note) and not moves:
             return Labelled(Labelling.SAME, record)
