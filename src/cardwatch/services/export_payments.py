@@ -1,10 +1,12 @@
 """Payments with what became of them, flat, so that one trains on one's own data (`--format cardwatch`)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import takewhile
 from typing import Protocol
 
 from cardwatch.domain.account import Account
+from cardwatch.domain.label import Label
 from cardwatch.domain.place import Place
 from cardwatch.domain.times import format_instant
 from cardwatch.domain.transaction import TransactionRecord
@@ -49,10 +51,14 @@ class Reads(Transactions, Accounts, Protocol):
 
 
 def export_rows(store: Reads) -> Iterator[tuple[str, ...]]:
-    """Yield one row a payment in order of arrival; what is missing is empty. The label is the current one."""
+    """Yield one row a payment in order of arrival; what is missing is empty.
+
+    The label is the current one, and it is available since it was first said without a contrary one in between:
+    that is when feature state began to count it.
+    """
     account_of = lru_cache(maxsize=_ACCOUNTS_KEPT)(store.account)
-    for record, _ in store.export():
-        values = (*_payment(record), *_holder(account_of(record.transaction.user_id)), *_outcome(record))
+    for record, labels in store.export():
+        values = (*_payment(record), *_holder(account_of(record.transaction.user_id)), *_outcome(record, labels))
         yield tuple("" if value is None else str(value) for value in values)
 
 
@@ -84,7 +90,7 @@ def _holder(account: Account | None) -> tuple[object, ...]:
     return (account.time_zone, account.home.location, *_coordinates(account.home.place))
 
 
-def _outcome(record: TransactionRecord) -> tuple[object, ...]:
+def _outcome(record: TransactionRecord, labels: Sequence[Label]) -> tuple[object, ...]:
     decision, label = record.decision, record.label
     return (
         record.status.value,
@@ -92,8 +98,13 @@ def _outcome(record: TransactionRecord) -> tuple[object, ...]:
         decision.score if decision else None,
         label.value.value if label else None,
         label.source.value if label else None,
-        format_instant(label.available_at_ms) if label else None,
+        format_instant(_available_ms(label, labels)) if label else None,
     )
+
+
+def _available_ms(current: Label, labels: Sequence[Label]) -> int:
+    agreeing = takewhile(lambda label: label.value is current.value, reversed(labels))
+    return min((label.available_at_ms for label in agreeing), default=current.available_at_ms)
 
 
 def _coordinates(place: Place | None) -> tuple[float | None, float | None]:
