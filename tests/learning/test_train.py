@@ -3,9 +3,9 @@
 import os
 import subprocess
 import sys
-from array import array
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -22,7 +22,7 @@ from cardwatch.learning.feature_file import feature_file
 from cardwatch.learning.replay import Sample, replay_sample
 from cardwatch.learning.score_file import score_file
 from cardwatch.learning.simulate.population import PopulationSpec, simulate_population
-from cardwatch.learning.train import TrainingSpec, rows_of, train, train_on_sample
+from cardwatch.learning.train import FRAUDS_MIN, TrainingSpec, rows_of, train, train_on_sample
 from cardwatch.models.bundle import Bundle, Costs
 
 ENGINE = default_engine()
@@ -136,20 +136,30 @@ def test_the_bytes_do_not_hang_on_the_number_of_threads(sample: Sample, tmp_path
 
 
 def test_the_trees_that_ship_grew_on_the_whole_window(sample: Sample, tmp_path: Path) -> None:
-    """Other labels in the out-of-time slice make another model, but not another number of trees or calibration."""
+    """Other labels in the out-of-time slice make another model, but not another number of trees."""
     spec = TrainingSpec(source="simulated", trees_max=15)
     first = train_on_sample(sample, spec=spec, spec_hash="", out=tmp_path / "first").facts
     assert first.window is not None
     frauds = np.array(sample.frauds)
     frauds[np.asarray(sample.times_ms) >= first.window.slice_from_ms] ^= 1
-    turned = train_on_sample(
-        replace(sample, frauds=array("b", frauds.tolist())), spec=spec, spec_hash="", out=tmp_path / "turned"
-    ).facts
+    changed: dict[str, Any] = {"frauds": frauds}
+    turned = train_on_sample(replace(sample, **changed), spec=spec, spec_hash="", out=tmp_path / "turned").facts
     assert turned.checksums["model.txt"] != first.checksums["model.txt"]
     assert turned.trees == first.trees
-    assert turned.calibration is not None
-    assert first.calibration is not None
-    assert turned.calibration.slope == first.calibration.slope
+
+
+def test_a_line_that_makes_later_scores_worse_is_not_folded_in(sample: Sample, tmp_path: Path) -> None:
+    """With hardly any fraud in the slice, a line learnt where there was more is left out."""
+    spec, frauds = TrainingSpec(source="simulated", trees=15), np.array(sample.frauds)
+    plain = train_on_sample(sample, spec=spec, spec_hash="", out=tmp_path / "plain").facts
+    assert plain.window is not None
+    later = np.flatnonzero(np.asarray(sample.times_ms) >= plain.window.slice_from_ms)
+    frauds[later[frauds[later] == 1][FRAUDS_MIN:]] = 0
+    changed: dict[str, Any] = {"frauds": frauds}
+    facts = train_on_sample(replace(sample, **changed), spec=spec, spec_hash="", out=tmp_path / "fewer").facts
+    assert facts.calibration is not None
+    assert facts.metrics is not None
+    assert facts.metrics.log_loss <= facts.calibration.log_loss_before + 1e-12
 
 
 def test_frauds_that_counted_more_are_set_right_again(sample: Sample, tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
 """Training: a window of history becomes a model bundle.
 
 The window is cut by time into three. Trees on the first part stop where the second says so; the second also gives the
-calibration. Then as many trees grow on the first two, and the last part, the out-of-time slice, which they have not
-seen, chooses the threshold and gives everything reported. The trees that ship grow on the whole window, as many
-again, because the latest fraud tells most about the next.
+calibration, which is kept if it still helps later. Then as many trees grow on the first two, and the last part, the
+out-of-time slice, which they have not seen, chooses the threshold and gives everything reported. The trees that ship
+grow on the whole window, as many again, because the latest fraud tells most about the next.
 """
 
 import platform
@@ -133,7 +133,9 @@ def train_on_sample(sample: Sample, *, spec: TrainingSpec, spec_hash: str, out: 
     )
     grown = fitting.BinnedWindow(rows.matrix, rows.frauds, names=sample.names, bins_until=cut.training, growth=growth)
     trees, line = _chosen(grown, rows, cut, spec)
-    threshold, measured, calibration = _measured(grown.grow(cut.stopping, trees=trees), line, rows, cut, spec)
+    margins = _margins(grown.grow(cut.stopping, trees=trees), rows.matrix[cut.stopping :], spec, -1)
+    line = _kept(line, margins, rows.frauds[cut.stopping :], spec)
+    threshold, measured, calibration = _measured(margins, line, rows, cut, spec)
     final = grown.grow(len(rows.frauds), trees=trees)
     if line != Line(1.0, 0.0):
         final = with_margins(final, slope=line.slope, intercept=line.intercept)
@@ -223,8 +225,7 @@ def _chosen(grown: fitting.BinnedWindow, rows: Rows, cut: _Cut, spec: TrainingSp
     # A merged model is one of `members` times as many trees; -1 takes them all.
     limit = trees if spec.trees is None else -1
     margins = np.mean([_margins(booster, later, spec, limit) for booster in boosters], axis=0)
-    # Frauds that counted w times stand log(w) too high in log-odds.
-    plain = Line(1.0, 0.0 - float(np.log(spec.fraud_weight)))
+    plain = _plain(spec)
     if not improves(plain.applied(margins), frauds):
         return trees, plain
     line = fit_line(plain.applied(margins), frauds)
@@ -233,11 +234,25 @@ def _chosen(grown: fitting.BinnedWindow, rows: Rows, cut: _Cut, spec: TrainingSp
     return trees, Line(line.slope, line.slope * plain.intercept + line.intercept)
 
 
+def _plain(spec: TrainingSpec) -> Line:
+    """Return the line of a model that needs no calibration: frauds that counted w times stand log(w) too high."""
+    return Line(1.0, 0.0 - float(np.log(spec.fraud_weight)))
+
+
+def _kept(line: Line, margins: Floats, frauds: Labels, spec: TrainingSpec) -> Line:
+    """Return the line where it also holds later, on the slice, else the plain one.
+
+    Fraud comes in waves: what the second part of the window taught may be gone by the third.
+    """
+    plain = _plain(spec)
+    losses = [metrics.log_loss(frauds, probabilities(one.applied(margins))) for one in (line, plain)]
+    return line if losses[0] < losses[1] else plain
+
+
 def _measured(
-    booster: lightgbm.Booster, line: Line, rows: Rows, cut: _Cut, spec: TrainingSpec
+    margins: Floats, line: Line, rows: Rows, cut: _Cut, spec: TrainingSpec
 ) -> tuple[float, Metrics, Calibration]:
-    """Return the threshold, and everything measured, on the slice that the booster has not seen."""
-    margins = _margins(booster, rows.matrix[cut.stopping :], spec, -1)
+    """Return the threshold, and everything measured, on the slice, from the margins of trees that have not seen it."""
     frauds, amounts = rows.frauds[cut.stopping :], rows.amounts_minor[cut.stopping :]
     scores, before = probabilities(line.applied(margins)), probabilities(margins)
     threshold, _ = metrics.cheapest_threshold(frauds, scores, amounts, spec.costs)

@@ -7,7 +7,18 @@ import typer
 
 from cardwatch import __version__
 from cardwatch.domain.errors import CardwatchError
-from cardwatch.entrypoints.cli import accounts, dead_letters, demo, doctor, history, learn, models, serve, transactions
+from cardwatch.entrypoints.cli import (
+    accounts,
+    dead_letters,
+    demo,
+    doctor,
+    evaluate,
+    history,
+    learn,
+    models,
+    serve,
+    transactions,
+)
 from cardwatch.entrypoints.cli.output import console, notes
 from cardwatch.runtime.settings import WrongSetting
 
@@ -33,6 +44,7 @@ app.command("import")(history.import_payments)
 app.command("export")(history.export)
 app.command("features")(learn.features)
 app.command("train")(learn.train)
+app.command("evaluate")(evaluate.evaluate)
 app.command("score")(learn.score)
 app.add_typer(models.app, name="model")
 app.add_typer(transactions.app, name="transactions")

@@ -7,10 +7,13 @@ import typer
 
 from cardwatch.domain.errors import InvalidInput
 from cardwatch.domain.times import DAY_MS, HOUR_MS, MINUTE_MS
+from cardwatch.entrypoints.cli.costs import TextCost, WrongChallenge, costs_from
 from cardwatch.entrypoints.cli.history import Columns, Data, Format, From, Until, accepted, instant, open_dataset
 from cardwatch.entrypoints.cli.options import DataDir, Json, require_suffix, settings_for
 from cardwatch.entrypoints.cli.output import console, print_json, progress
+from cardwatch.entrypoints.cli.threads import wait_quietly
 from cardwatch.features.engine import default_engine
+from cardwatch.models.bundle import Costs
 from cardwatch.runtime.bootstrap import open_model
 
 LabelDelay = Annotated[str, typer.Option("--label-delay", help="How long after a payment its label is known: 7d, 12h.")]
@@ -55,19 +58,38 @@ def train(
     since: From = None,
     until: Until = None,
     label_delay: LabelDelay = "7d",
+    genuine_share: Annotated[
+        float, typer.Option("--genuine-share", help="Share of genuine payments that trees grow on, weighted for all.")
+    ] = 1.0,
+    wrong_challenge: WrongChallenge = None,
+    text: TextCost = None,
+    seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same bytes.")] = 1,
+    trees: Annotated[
+        int | None, typer.Option("--trees", help="Number of trees; default: as many as later payments say.")
+    ] = None,
+    members: Annotated[int, typer.Option("--members", help="Models of other seeds that are averaged into one.")] = 1,
+    threads: Annotated[int, typer.Option("--threads", help="0: all cores; the bytes do not depend on it.")] = 0,
     as_json: Json = False,
 ) -> None:
     """Train a model bundle on a file of labelled payments; earlier rows feed the state."""
-    from cardwatch.learning.train import TrainingSpec  # noqa: PLC0415  needs the train extra
+    wait_quietly()
+    from cardwatch.learning.train import TrainingSpec, check  # noqa: PLC0415  needs the train extra
     from cardwatch.learning.train import train as train_bundle  # noqa: PLC0415
 
-    dataset = open_dataset(data, layout, columns, settings_for(data_dir))
     spec = TrainingSpec(
         source=data.name,
         from_ms=instant(since, "--from"),
         until_ms=instant(until, "--until"),
         label_delay_ms=duration_ms(label_delay),
+        genuine_share=genuine_share,
+        costs=costs_from(wrong_challenge, text, otherwise=Costs()),
+        seed=seed,
+        trees=trees,
+        members=members,
+        threads=threads,
     )
+    check(spec)
+    dataset = open_dataset(data, layout, columns, settings_for(data_dir))
     with progress("computing features, then training", total=len(dataset)) as advance:
         bundle = train_bundle(accepted(dataset), spec=spec, engine=default_engine(), out=out, progress=advance)
     facts = bundle.facts

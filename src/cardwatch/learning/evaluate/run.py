@@ -1,0 +1,72 @@
+"""From rows of history and a bundle to what is measured, and to the report's file."""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from cardwatch.domain.errors import InvalidInput
+from cardwatch.domain.history import HistoryRow
+from cardwatch.features.engine import FeatureEngine
+from cardwatch.learning.evaluate.measure import Evaluation, measure
+from cardwatch.learning.evaluate.page import render
+from cardwatch.learning.replay import Progress, Sample, no_progress, replay_sample
+from cardwatch.learning.train import Rows, rows_of
+from cardwatch.models.bundle import Bundle, Costs
+
+
+def evaluate(
+    rows: Iterable[HistoryRow],
+    *,
+    bundle: Bundle,
+    engine: FeatureEngine,
+    source: str,
+    from_ms: int | None = None,
+    until_ms: int | None = None,
+    costs: Costs | None = None,
+    rejected: Callable[[], int] = lambda: 0,
+    progress: Progress = no_progress,
+) -> Evaluation:
+    """Replay rows (in order of time and id) and measure a bundle on those of [from_ms, until_ms).
+
+    All labels count, whenever they became known: they say what happened. `rejected` is asked after the rows have been
+    read. Raises InvalidInput when the window is empty, or holds no fraud or no genuine payment.
+    """
+    accounts: dict[str, str] = {}
+    sample = replay_sample(_noted(rows, accounts), engine=engine, from_ms=from_ms, until_ms=until_ms, progress=progress)
+    frauds = int(np.sum(np.asarray(sample.frauds)))
+    if frauds in (0, len(sample)):
+        missing = "genuine payment" if frauds else "payment labelled as fraud"
+        raise InvalidInput.at("", f"the window holds no {missing}: nothing can be measured")
+    return measure(
+        bundle,
+        _known_to(bundle, sample),
+        accounts=[accounts[name] for name in sample.transaction_ids],
+        source=source,
+        rejected=rejected(),
+        costs=costs,
+    )
+
+
+def write_report(path: Path, found: Evaluation, bundle: Bundle) -> None:
+    """Write the report; raises InvalidInput when the file cannot be written."""
+    try:
+        path.write_text(render(found, bundle.facts), "utf-8")
+    except OSError as error:
+        raise InvalidInput.at("", f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _noted(rows: Iterable[HistoryRow], accounts: dict[str, str]) -> Iterator[HistoryRow]:
+    """Pass rows on, and note whose each payment is."""
+    for row in rows:
+        accounts[row.transaction.transaction_id] = row.transaction.user_id
+        yield row
+
+
+def _known_to(bundle: Bundle, sample: Sample) -> Rows:
+    """Return the sample with the features that a bundle uses, in its order; copied only where they are others."""
+    rows = rows_of(sample)
+    if bundle.facts.feature_names == tuple(sample.names):
+        return rows
+    columns = [sample.names.index(name) for name in bundle.facts.feature_names]
+    return Rows(np.ascontiguousarray(rows.matrix[:, columns]), rows.frauds, rows.amounts_minor, rows.times_ms)

@@ -1,0 +1,1 @@
+"""Tests of the report about a model, and of what it measures."""
