@@ -91,15 +91,7 @@ def measure(
     cheapest, _ = metrics.cheapest_threshold(frauds, scores, amounts, costs)
     return Evaluation(
         model_version=facts.model_version,
-        data=Data(
-            source=source,
-            payments=len(scores),
-            frauds=int(frauds.sum()),
-            accounts=len(set(accounts)),
-            from_ms=int(rows.times_ms[0]),
-            until_ms=int(rows.times_ms[-1]),
-            rejected=rejected,
-        ),
+        data=_data(rows, accounts, source=source, rejected=rejected),
         costs=costs,
         average_precision=precision,
         roc_auc=area,
@@ -122,6 +114,18 @@ def measure(
             threshold=facts.threshold,
         ),
         importances=importances(bundle.model_text, rows.matrix, facts.feature_names, threads=threads),
+    )
+
+
+def _data(rows: Rows, accounts: Sequence[str], *, source: str, rejected: int) -> Data:
+    return Data(
+        source=source,
+        payments=len(rows.frauds),
+        frauds=int(rows.frauds.sum()),
+        accounts=len(set(accounts)),
+        from_ms=int(rows.times_ms[0]),
+        until_ms=int(rows.times_ms[-1]),
+        rejected=rejected,
     )
 
 

@@ -232,9 +232,9 @@ def _or_dash(value: float | None, form: str) -> str:
     return "-" if value is None else format(value, form)
 
 
-def _amount(minor: float) -> str:
-    """Return minor units as people write amounts, in hundredths of the accounts' currency."""
-    return f"{minor / 100:,.2f}"
+def _amount(hundredths: float) -> str:
+    """Return mean or summed minor units as people write amounts, in hundredths of the accounts' currency."""
+    return f"{hundredths / 100:,.2f}"
 
 
 def _minute(at_ms: int) -> str:
