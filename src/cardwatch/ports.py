@@ -143,14 +143,18 @@ class LogEntry(msgspec.Struct, frozen=True):
     """One entry of the change log, about the payment with id `key`.
 
     Kinds: "transaction.recorded", "transaction.decided", "transaction.moved", "challenge.added",
-    "challenge.changed", "label.added".
+    "challenge.changed", "label.added", and "label.imported" for labels whose effect on feature state is
+    written already.
     """
 
     sequence: int
     kind: str
     key: str
     detail: str
-    """The new status or state; for a move, with its cause: "declined:cardholder_denied"; of a label "fraud:analyst"."""
+    """The new status or state; for a move, with its cause: "declined:cardholder_denied".
+
+    Of a label its value, its source, and the value before it: "genuine:analyst:fraud", "fraud:cardholder:" for a first.
+    """
 
 
 class DeadLetter(msgspec.Struct, frozen=True):

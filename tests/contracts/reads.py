@@ -9,6 +9,7 @@ from tests.builders import NOW_MS, OTHER_PHONE, PHONE
 
 LATER_MS = NOW_MS + 10**9
 CONSUMERS = ("score", "notify")
+PAIRS = ("user_001\x1fcorner cafe", "user_002\x1fcorner cafe")
 
 
 def everything(store: Store, *, user_ids: Iterable[str], challenge_ids: Iterable[str]) -> dict[str, Any]:
@@ -16,7 +17,8 @@ def everything(store: Store, *, user_ids: Iterable[str], challenge_ids: Iterable
     exported = list(store.export())
     ids = [record.transaction.transaction_id for record, _ in exported]
     phones = [PHONE, OTHER_PHONE, *(f"erased:{user_id}" for user_id in user_ids)]
-    entities = [(entity, key) for entity in ("account", "merchant") for key in ("user_001", "user_002", "corner cafe")]
+    keys = ("user_001", "user_002", "corner cafe", *PAIRS)
+    entities = [(entity, key) for entity in ("account", "merchant", "pair") for key in keys]
     return {
         "export": exported,
         "transactions": [store.transaction(key) for key in ids],

@@ -71,6 +71,7 @@ HOLDS: tuple[Change, ...] = (
     PutMessage(make_message(state=MessageState.SENDING, attempts=1, version=2)),
     AddLabel(make_label(source=LabelSource.CHARGEBACK), LabelSource.ANALYST),
     AddLabel(make_label("txn_2"), None),
+    AddLabel(make_label("txn_2"), None, applied=True),
     SetCursor("score", 3, 4),
     SetCursor("notify", 0, 9),
     AddDeadLetter("notify", "SM1", "broken", "{}", NOW_MS),
@@ -305,6 +306,29 @@ def test_erasing_drops_personal_data(world: Store) -> None:
     assert record.label == make_label(source=LabelSource.CHARGEBACK)
     assert record.challenge is not None
     assert record.challenge.state is ChallengeState.ASKED
+
+
+def test_erasing_drops_the_accounts_feature_state(world: Store) -> None:
+    """Its own and that of its pairs; a merchant's stays, and so does what belongs to an id that begins alike."""
+    others = [
+        ("account", "user_0012"),
+        ("pair", "user_0012\x1fcafe"),
+        ("pair", "user_001 \x1fcafe"),
+        ("merchant", "cafe"),
+    ]
+    erased = [
+        ("account", "user_001"),
+        ("pair", "user_001\x1f"),
+        ("pair", "user_001\x1fcafe"),
+        ("pair", "user_001\x1f\U0010ffff"),
+    ]
+    puts = [PutState(entity, key, 1, b"one") for entity, key in [*others, *erased[1:]]]
+    assert world.apply(puts) is None
+    assert world.apply([EraseAccount("user_001")]) is None
+    assert world.states(erased) == [None] * len(erased)
+    assert world.states(others) == [(1, b"one")] * len(others)
+    stale = PutState("account", "user_001", 2, b"two")
+    assert world.apply([stale]) is stale
 
 
 def test_erasing_stops_texts_and_old_copies(world: Store) -> None:

@@ -28,7 +28,7 @@ from cardwatch.domain.changes import (
     RemoveDeadLetter,
     SetCursor,
 )
-from cardwatch.domain.label import LabelSource
+from cardwatch.domain.label import LabelSource, LabelValue
 from cardwatch.domain.message import MessageState
 from cardwatch.domain.transaction import Status
 from cardwatch.ports import Store
@@ -45,7 +45,7 @@ from tests.builders import (
     make_transaction,
 )
 from tests.contracts.backends import BACKENDS
-from tests.contracts.reads import CONSUMERS, everything
+from tests.contracts.reads import CONSUMERS, PAIRS, everything
 
 USERS = ("user_001", "user_002")
 CHALLENGES = ("chl_1", "chl_2", "chl_3")
@@ -95,7 +95,9 @@ messages = st.builds(
     transaction_id=st.none() | payments,
     version=versions,
 ) | st.builds(make_reply, st.sampled_from(("r1", "r2")), phone=phones, created_at_ms=times)
-labels = st.builds(make_label, payments, source=sources, note=st.none() | st.just("n"))
+labels = st.builds(
+    make_label, payments, value=st.sampled_from(LabelValue), source=sources, note=st.none() | st.just("n")
+)
 
 changes: st.SearchStrategy[Change] = st.one_of(
     st.builds(AddTransaction, st.builds(make_transaction, payments, user_id=users, ip=st.none() | st.just("::1"))),
@@ -103,8 +105,8 @@ changes: st.SearchStrategy[Change] = st.one_of(
     st.builds(MoveTransaction, payments, statuses, statuses, st.just("cause")),
     st.builds(
         PutState,
-        st.sampled_from(("account", "merchant")),
-        st.sampled_from((*USERS, "corner cafe")),
+        st.sampled_from(("account", "merchant", "pair")),
+        st.sampled_from((*USERS, "corner cafe", *PAIRS)),
         versions,
         st.binary(max_size=8),
     ),
@@ -114,9 +116,7 @@ changes: st.SearchStrategy[Change] = st.one_of(
     st.builds(PutChallenge, challenges),
     st.builds(AddMessage, messages),
     st.builds(PutMessage, messages),
-    st.builds(
-        AddLabel, st.builds(make_label, payments, source=sources, note=st.none() | st.just("n")), st.none() | sources
-    ),
+    st.builds(AddLabel, labels, st.none() | sources, st.booleans()),
     st.builds(SetCursor, st.sampled_from(CONSUMERS), st.integers(0, 3), st.integers(0, 3)),
     st.builds(AddDeadLetter, st.just("score"), payments, st.just("cause"), st.just("{}"), times),
     st.builds(RemoveDeadLetter, st.integers(1, 3)),

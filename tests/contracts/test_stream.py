@@ -18,6 +18,7 @@ from cardwatch.domain.changes import (
     RemoveDeadLetter,
     SetCursor,
 )
+from cardwatch.domain.label import LabelSource, LabelValue
 from cardwatch.domain.transaction import Status
 from cardwatch.ports import LogEntry, Store
 from tests.builders import (
@@ -59,7 +60,24 @@ def test_each_change_of_a_payment_is_logged_in_order(store: Store) -> None:
         LogEntry(3, "challenge.added", "txn_1", "queued"),
         LogEntry(4, "challenge.changed", "txn_1", "asked"),
         LogEntry(5, "transaction.moved", "txn_1", "declined:cardholder_denied"),
-        LogEntry(6, "label.added", "txn_1", "fraud:analyst"),
+        LogEntry(6, "label.added", "txn_1", "fraud:analyst:"),
+    ]
+
+
+def test_a_label_is_logged_with_the_one_before_it(store: Store) -> None:
+    """Value, source and earlier value; a label whose effect is among the same changes under a kind of its own."""
+    record(store, 1, 2)
+    taken_back = make_label(value=LabelValue.GENUINE, source=LabelSource.CHARGEBACK)
+    changes: list[Change] = [
+        AddLabel(make_label(), None),
+        AddLabel(taken_back, LabelSource.ANALYST),
+        AddLabel(make_label("txn_2"), None, applied=True),
+    ]
+    assert store.apply(changes) is None
+    assert store.log(after=2, limit=9) == [
+        LogEntry(3, "label.added", "txn_1", "fraud:analyst:"),
+        LogEntry(4, "label.added", "txn_1", "genuine:chargeback:fraud"),
+        LogEntry(5, "label.imported", "txn_2", "fraud:analyst:"),
     ]
 
 

@@ -87,8 +87,9 @@ class PutAccount(msgspec.Struct, frozen=True):
 class EraseAccount(msgspec.Struct, frozen=True):
     """Erase an account's personal data (`domain.erasure` says what of each record goes). Holds if the account exists.
 
-    Its row goes; its payments, challenges, labels and messages stay under the same ids without personal data. Its
-    messages are those about its payments or challenges, and those to or from its numbers that are about nobody's.
+    Its row goes, and so does the feature state of the account and of its pairs with merchants; its payments,
+    challenges, labels and messages stay under the same ids without personal data. Its messages are those about its
+    payments or challenges, and those to or from its numbers that are about nobody's.
     """
 
     user_id: str
@@ -126,6 +127,8 @@ class AddLabel(msgspec.Struct, frozen=True):
 
     label: Label
     expected: LabelSource | None
+    applied: bool = False
+    """Its effect on feature state is among the same changes, or there is none: the log says "label.imported" then."""
 
 
 class SetCursor(msgspec.Struct, frozen=True):

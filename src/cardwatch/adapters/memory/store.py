@@ -28,8 +28,10 @@ from cardwatch.domain.changes import (
     require_payment_move,
 )
 from cardwatch.domain.erasure import erased_challenge, erased_label, erased_message, erased_transaction
+from cardwatch.domain.label import log_detail
 from cardwatch.domain.message import Message
 from cardwatch.domain.transaction import Status, TransactionRecord
+from cardwatch.features.engine import PAIR_SEPARATOR
 from cardwatch.ports import DeadLetter, LogEntry
 
 
@@ -188,6 +190,11 @@ class MemoryStore(MemoryReads):
         for key, labels in list(self._tables.labels.items()):
             if self._tables.payments[key].transaction.user_id == user_id:
                 self._tables.labels.put(key, tuple(erased_label(label) for label in labels))
+        for entity, key in list(self._tables.states):
+            if (entity == "account" and key == user_id) or (
+                entity == "pair" and key.startswith(user_id + PAIR_SEPARATOR)
+            ):
+                self._tables.states.remove((entity, key))
         self._tables.accounts.remove(user_id)
         return True
 
@@ -234,10 +241,11 @@ class MemoryStore(MemoryReads):
     def _add_label(self, change: AddLabel) -> bool:
         label, key = change.label, change.label.transaction_id
         earlier = self._tables.labels.get(key, ())
-        if key not in self._tables.payments or (earlier[-1].source if earlier else None) is not change.expected:
+        previous = earlier[-1] if earlier else None
+        if key not in self._tables.payments or (previous.source if previous else None) is not change.expected:
             return False
         self._tables.labels.put(key, (*earlier, label))
-        self._append_log("label.added", key, f"{label.value}:{label.source}")
+        self._append_log("label.imported" if change.applied else "label.added", key, log_detail(label, previous))
         return True
 
     def _set_cursor(self, change: SetCursor) -> bool:

@@ -16,6 +16,7 @@ from cardwatch.adapters.sqlite.codecs import (
 )
 from cardwatch.adapters.sqlite.connection import Database
 from cardwatch.domain.erasure import erased_challenge, erased_label, erased_message, erased_transaction
+from cardwatch.features.engine import PAIR_SEPARATOR
 
 _ACCOUNT: Final = "SELECT body FROM accounts WHERE user_id = ?"
 _PHONES: Final = "SELECT DISTINCT phone FROM challenges WHERE user_id = ?"
@@ -37,6 +38,11 @@ _TRANSACTIONS: Final = "SELECT sequence, body FROM transactions WHERE user_id = 
 _LABELS: Final = (
     "SELECT l.label_id, l.body FROM transactions t JOIN labels l ON l.sequence = t.sequence WHERE t.user_id = ?"
 )
+_DELETE_STATES: Final = """
+DELETE FROM entity_states
+WHERE (entity = 'account' AND key = ?1) OR (entity = 'pair' AND key >= ?1 || ?2 AND key < ?1 || ?3)
+"""
+_AFTER_SEPARATOR: Final = chr(ord(PAIR_SEPARATOR) + 1)
 
 
 def erase_account(database: Database, user_id: str) -> bool:
@@ -49,6 +55,7 @@ def erase_account(database: Database, user_id: str) -> bool:
     _erase_messages(database, user_id, [phone for phone in phones if phone is not None])
     _erase_challenges(database, user_id)
     _erase_transactions(database, user_id)
+    database.run(_DELETE_STATES, (user_id, PAIR_SEPARATOR, _AFTER_SEPARATOR))
     database.run("DELETE FROM accounts WHERE user_id = ?", (user_id,))
     database.erased = True
     return True

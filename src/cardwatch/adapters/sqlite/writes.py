@@ -6,7 +6,7 @@ So a change that did not hold has written nothing.
 from collections.abc import Callable
 from typing import Any, Final
 
-from cardwatch.adapters.sqlite.codecs import encode
+from cardwatch.adapters.sqlite.codecs import decode_label, encode
 from cardwatch.adapters.sqlite.connection import Database
 from cardwatch.adapters.sqlite.erase import erase_account
 from cardwatch.domain.challenge import ChallengeState
@@ -28,6 +28,7 @@ from cardwatch.domain.changes import (
     require_challenge_move,
     require_payment_move,
 )
+from cardwatch.domain.label import log_detail
 from cardwatch.domain.message import TO_DO, Direction, Message
 from cardwatch.domain.transaction import Status
 
@@ -69,8 +70,8 @@ _UPDATE_MESSAGE: Final = (
     "UPDATE messages SET phone = ?2, created_at_ms = ?3, due_at_ms = ?4, transaction_id = ?5, challenge_id = ?6,"
     " version = ?7, body = ?8 WHERE message_id = ?1 AND version = ?7 - 1"
 )
-_LABEL_SOURCE: Final = (
-    "SELECT t.sequence, l.source FROM transactions t LEFT JOIN labels l ON l.label_id = t.label_id"
+_CURRENT_LABEL: Final = (
+    "SELECT t.sequence, l.source, l.body FROM transactions t LEFT JOIN labels l ON l.label_id = t.label_id"
     " WHERE t.transaction_id = ?"
 )
 _INSERT_LABEL: Final = "INSERT INTO labels (sequence, source, body) VALUES (?, ?, ?)"
@@ -182,12 +183,14 @@ def _message_row(message: Message) -> tuple[object, ...]:
 
 def _add_label(database: Database, change: AddLabel) -> bool:
     label = change.label
-    row = database.one(_LABEL_SOURCE, (label.transaction_id,))
+    row = database.one(_CURRENT_LABEL, (label.transaction_id,))
     if row is None or row[1] != change.expected:
         return False
+    previous = None if row[2] is None else decode_label(row[2])
     label_id = database.insert(_INSERT_LABEL, (row[0], label.source, encode(label)))
     database.run(_SET_LABEL, (label_id, row[0]))
-    database.run(_LOG, ("label.added", label.transaction_id, f"{label.value}:{label.source}"))
+    kind = "label.imported" if change.applied else "label.added"
+    database.run(_LOG, (kind, label.transaction_id, log_detail(label, previous)))
     return True
 
 
