@@ -22,11 +22,14 @@ from cardwatch.domain.challenge import OPEN
 from cardwatch.domain.message import TO_DO
 from cardwatch.domain.transaction import Status, TransactionRecord
 from tests.fakes.twilio_server import ACCOUNT_SID, AUTH_TOKEN, OWN_NUMBERS, FakeTwilio, Fault
+from tests.runtime.labels import states_of_log, stored_states
 
 CONNECTIONS = 16
 SUSPICIOUS_SHARE = 0.4
 KILLED_AT_START_SHARE = 0.1
 """Kills before the server is ready: recovery, too, may be interrupted."""
+LABELLED_SHARE = 0.1
+"""Requests that label a payment, often otherwise than before."""
 NAMELESS_SHARE = 0.2
 """Payments sent without an id of the sender's: the server makes one."""
 LOAD_S_MAX = 1.2
@@ -54,6 +57,8 @@ class Found(msgspec.Struct):
     """Sent, and the server was killed before it answered."""
     questions: int = 0
     """Questions at the provider."""
+    labels: int = 0
+    """Labels that were acknowledged."""
     in_flight: int = 0
     """Most texts whose sending a kill had interrupted, or whose fate the provider left open."""
 
@@ -153,6 +158,8 @@ class Crashes:
         try:
             async with connected(self.server.port) as connection:
                 while True:
+                    if self._random.random() < LABELLED_SHARE:
+                        await self._label(connection)
                     await self._send(connection, again.pop() if again else self._new_payment())
         except (OSError, EOFError):
             return
@@ -178,6 +185,17 @@ class Crashes:
         shown = msgspec.json.decode(answer)
         sent.transaction_id, sent.acknowledged = shown["transaction_id"], True
         sent.fraud_score = shown["fraud_score"]
+
+    async def _label(self, connection: KeepAlive) -> None:
+        known = [sent.transaction_id for sent in self._sent[-500:] if sent.acknowledged]
+        if not known:
+            return
+        draw = self._random
+        said = {"label": draw.choice(("fraud", "genuine")), "source": draw.choice(("analyst", "chargeback"))}
+        body = msgspec.json.encode({**said, "replace": True})
+        status, answer = await connection.call("POST", f"/transaction/{draw.choice(known)}/label", body)
+        self._require(status in (200, 409, 503), f"{status} to a label: {answer!r}")
+        self.found.labels += status == 200
 
     # What must hold
 
@@ -240,11 +258,12 @@ class Crashes:
         self._require(found == [("ok",)], f"integrity_check: {found[:3]}")
 
     def _examine_file(self) -> None:
-        """Read the whole folder from the beginning: each payment in it is decided, and decided once."""
+        """Read the whole folder from the beginning: each payment is decided once, and counted once with its label."""
         reader = SqliteReader(self._database)
         try:
             decisions = decisions_by_payment(reader)
             records = [record for record, _ in reader.export()]
+            self._require(stored_states(reader) == states_of_log(reader), "feature state is not that of the log")
         finally:
             reader.close()
         self._require(all(record.status is not Status.PENDING for record in records), "some payment is pending")

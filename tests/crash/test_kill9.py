@@ -26,4 +26,5 @@ def test_kill_9_under_load_loses_nothing_and_asks_nobody_twice(tmp_path: Path) -
         finally:
             crashes.server.stop()
     assert crashes.found.acknowledged > 100, f"seed {seed}: the load was too small to mean anything"
+    assert crashes.found.labels > 20, f"seed {seed}: too few labels to mean anything"
     assert crashes.found.questions > 20, f"seed {seed}: too few questions to mean anything"

@@ -15,8 +15,10 @@ from cardwatch.adapters.sqlite import SqliteStore
 from cardwatch.domain.changes import AddTransaction, PutAccount, SetCursor
 from cardwatch.domain.errors import StoreUnavailable
 from cardwatch.domain.transaction import Status, TransactionRecord
+from cardwatch.features.engine import default_engine
 from cardwatch.runtime.scoring import CONSUMER, ScoringConsumer
 from cardwatch.runtime.telemetry import PrometheusMetrics
+from cardwatch.services.label_effect import label_effect
 from cardwatch.services.score_transaction import Decided, score_transaction
 from tests.builders import make_account, make_transaction
 from tests.services.judging import ASKING, ToldScorer, judges
@@ -53,7 +55,8 @@ class Decider:
 
 def consumer_of(store: AnyStore, decider: Decider) -> ScoringConsumer:
     """Start a consumer at the stored cursor, as a process does."""
-    return ScoringConsumer(store, decider, FixedClock(), PrometheusMetrics())
+    label_effect_here = partial(label_effect, store=store, engine=default_engine())
+    return ScoringConsumer(store, decider, label_effect_here, FixedClock(), PrometheusMetrics())
 
 
 def add(store: AnyStore, *ids: str) -> None:

@@ -23,6 +23,7 @@ from cardwatch.runtime.telemetry import PrometheusMetrics
 from cardwatch.runtime.texting import Texting
 from cardwatch.runtime.writer import Writer
 from cardwatch.services.ask_cardholder import Sender
+from cardwatch.services.label_effect import label_effect
 from cardwatch.services.score_transaction import Asking, Decided, Judges, score_transaction
 
 __all__ = ["find_model", "list_models"]
@@ -65,7 +66,13 @@ def open_application(settings: Settings) -> Application:
         institution=settings.institution, own_number=provider.channel.own_number, channel=provider.channel.name
     )
     asking = Asking(sender, settings.challenge_ttl_s * 1000, randomness)
-    scoring = ScoringConsumer(store, partial(_decide, store=store, judges=judges, asking=asking), clock, metrics)
+    scoring = ScoringConsumer(
+        store,
+        partial(_decide, store=store, judges=judges, asking=asking),
+        partial(label_effect, store=store, engine=judges.engine),
+        clock,
+        metrics,
+    )
     writer = Writer(store, scoring)
     texting = Texting(
         store=store,

@@ -1,4 +1,6 @@
-"""The stream consumer that decides payments: it follows the change log, and its position commits with its effects.
+"""The stream consumer that decides payments and counts labels: its position in the log commits with its effects.
+
+All changes of feature state come from here, in the order of the log; imports alone write theirs themselves.
 
 Whoever waits for a payment's decision is told when the decision is durable.
 """
@@ -8,10 +10,12 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from cardwatch.domain.changes import AddDeadLetter, DecideTransaction, SetCursor
+from cardwatch.domain.changes import AddDeadLetter, DecideTransaction, PutState, SetCursor
 from cardwatch.domain.errors import CardwatchError, StoreCorrupt, StoreUnavailable
+from cardwatch.domain.label import fraud_change
 from cardwatch.domain.transaction import Status, TransactionRecord
 from cardwatch.ports import Clock, LogEntry, Metrics, Store
+from cardwatch.services.replay_dead_letters import LABEL_PAYLOAD
 from cardwatch.services.score_transaction import Decided, give_to_review
 
 CONSUMER = "score"
@@ -25,21 +29,30 @@ _log = structlog.get_logger(__name__)
 
 
 class ScoringConsumer:
-    """Decides recorded payments in the order of the log, inside the writer's groups."""
+    """Decides recorded payments and counts labels in the order of the log, inside the writer's groups."""
 
     def __init__(
-        self, store: Store, decide: Callable[[TransactionRecord, int], Decided], clock: Clock, metrics: Metrics
+        self,
+        store: Store,
+        decide: Callable[[TransactionRecord, int], Decided],
+        label_effect: Callable[[str, int], Sequence[PutState]],
+        clock: Clock,
+        metrics: Metrics,
     ) -> None:
         self._store = store
         self._decide = decide
+        self._label_effect = label_effect
         self._clock = clock
         self._metrics = metrics
         self._durable = store.cursor(CONSUMER)
         """Where the stored cursor stands."""
         self._read = self._durable
-        """How far the log is known to hold nothing more to decide."""
+        """How far the log is known to hold nothing more to do."""
         self._next = self._durable
         self._decided: list[TransactionRecord] = []
+        self._labelled: list[int] = []
+        """Changes of known frauds, 1 or -1, that wait for their commit."""
+        self._wrote = False
         self._waiters: dict[str, list[asyncio.Future[TransactionRecord]]] = {}
         self._new_waiters: list[str] = []
         self.on_texts: Callable[[], None] = lambda: None
@@ -58,19 +71,22 @@ class ScoringConsumer:
             self._waiters[transaction_id] = waiters
 
     def run(self) -> bool:
-        """Decide what the log holds next; returns whether there is something to commit."""
+        """Do what the log holds next; returns whether there is something to commit."""
         while entries := self._store.log(after=self._read, limit=ENTRIES_MAX):
-            for entry in _perhaps_undecided(entries):
-                self._handle(entry)
+            for entry in _perhaps_to_do(entries):
+                if entry.kind == "label.added":
+                    self._count_label(entry)
+                else:
+                    self._handle(entry)
             position = entries[-1].sequence
-            if self._decided:
+            if self._wrote:
                 self._move_cursor(position)
                 return True
             self._read = position  # what is decided already, and what others wrote, is no work of this consumer
         return False
 
     def pass_over(self) -> bool:
-        """Keep how far the log holds nothing to decide; returns whether there is something to commit.
+        """Keep how far the log holds nothing to do; returns whether there is something to commit.
 
         Not worth a write of its own while serving, but after an import it is the whole log.
         """
@@ -88,7 +104,11 @@ class ScoringConsumer:
         """Tell those who wait, and count."""
         self._durable = self._next
         self._read = max(self._read, self._next)
+        self._wrote = False
         self._new_waiters.clear()
+        labelled, self._labelled = self._labelled, []
+        for change in labelled:
+            self._metrics.count("labels_applied_total", {"change": "fraud" if change > 0 else "no_longer_fraud"})
         decided, self._decided = self._decided, []
         asked = False
         for record in decided:
@@ -102,7 +122,7 @@ class ScoringConsumer:
 
     def rolled_back(self) -> None:
         """Start again from the last durable position."""
-        self._decided = []
+        self._decided, self._labelled, self._wrote = [], [], False
         self._read = self._next = self._durable
         for transaction_id in self._new_waiters:
             self._waiters.pop(transaction_id, None)
@@ -113,7 +133,8 @@ class ScoringConsumer:
         try:
             record = self._store.transaction(entry.key)
         except StoreCorrupt as error:
-            self._keep_unreadable(entry.key, error, now_ms)
+            _log.error("payment_unreadable", transaction_id=entry.key, error=type(error).__name__)
+            self._keep(entry.key, "StoreCorrupt: the payment's row")
             return
         if record is None or record.status is not Status.PENDING:
             return
@@ -124,7 +145,32 @@ class ScoringConsumer:
         except Exception as error:  # noqa: BLE001  poison must not block what stands behind it
             decided = self._set_aside(record, error, now_ms)
         if decided is not None:
+            self._wrote = True
             self._decided.append(decided.record)
+
+    def _count_label(self, entry: LogEntry) -> None:
+        try:
+            change = fraud_change(entry.detail)
+            counted = change != 0 and self._apply_label(entry.key, change)
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001  poison must not block what stands behind it
+            _log.error("label_failed", transaction_id=entry.key, error=type(error).__name__, exc_info=error)
+            self._keep(entry.key, f"{type(error).__name__}: a label was not counted", LABEL_PAYLOAD + entry.detail)
+            return
+        if counted:
+            self._wrote = True
+            self._labelled.append(change)
+
+    def _apply_label(self, transaction_id: str, change: int) -> bool:
+        """Apply a label's effect on feature state; returns whether it has one."""
+        for _ in range(_RACES_MAX):
+            effect = self._label_effect(transaction_id, change)
+            if not effect:
+                return False
+            if self._store.apply(effect) is None:
+                return True
+        raise CardwatchError("the states that a label changes kept losing their race")
 
     def _decide_exactly(self, record: TransactionRecord, now_ms: int) -> Decided | None:
         for _ in range(_RACES_MAX):
@@ -136,11 +182,11 @@ class ScoringConsumer:
                 return None
         raise CardwatchError(f"the change {type(lost).__name__} kept losing its race")
 
-    def _keep_unreadable(self, transaction_id: str, error: Exception, now_ms: int) -> None:
-        """Keep what is known of a payment whose row is damaged; nothing can be decided about it."""
-        _log.error("payment_unreadable", transaction_id=transaction_id, error=type(error).__name__)
+    def _keep(self, transaction_id: str, cause: str, payload: str = "") -> None:
+        """Keep what is known of something about which nothing else can be done, for an operator."""
         self._metrics.count("dead_letters_total", {"consumer": CONSUMER})
-        self._store.apply([AddDeadLetter(CONSUMER, transaction_id, "StoreCorrupt: the payment's row", "", now_ms)])
+        self._store.apply([AddDeadLetter(CONSUMER, transaction_id, cause, payload, self._clock.now_ms())])
+        self._wrote = True
 
     def _set_aside(self, record: TransactionRecord, error: Exception, now_ms: int) -> Decided | None:
         """Send a payment that cannot be handled to review, and keep its cause for an operator."""
@@ -163,7 +209,11 @@ class ScoringConsumer:
             self._metrics.observe("fraud_score", decision.score)
 
 
-def _perhaps_undecided(entries: Sequence[LogEntry]) -> list[LogEntry]:
-    """Return the payments recorded that are not decided among the same entries, as imported ones are."""
+def _perhaps_to_do(entries: Sequence[LogEntry]) -> list[LogEntry]:
+    """Return labels, and the payments recorded that are not decided among the same entries, as imported ones are."""
     decided = {entry.key for entry in entries if entry.kind == "transaction.decided"}
-    return [entry for entry in entries if entry.kind == "transaction.recorded" and entry.key not in decided]
+    return [
+        entry
+        for entry in entries
+        if entry.kind == "label.added" or (entry.kind == "transaction.recorded" and entry.key not in decided)
+    ]

@@ -14,6 +14,7 @@ _COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "replies_total": ("Replies from cardholders", ("outcome",)),
     "challenges_total": ("Challenges by what became of them", ("outcome",)),
     "texts_total": ("Texts handed to the provider, by result", ("kind", "result")),
+    "labels_applied_total": ("Labels that feature state has taken up: fraud, or no longer", ("change",)),
     "dead_letters_total": ("Things set aside because they could not be handled", ("consumer",)),
 }
 
