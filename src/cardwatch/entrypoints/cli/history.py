@@ -12,7 +12,7 @@ import typer
 from cardwatch.domain.errors import InvalidInput
 from cardwatch.domain.history import HistoryRow
 from cardwatch.domain.times import parse_instant
-from cardwatch.entrypoints.cli.options import DataDir, Json, require_suffix, settings_for
+from cardwatch.entrypoints.cli.options import DataDir, Json, LabelDelay, duration_ms, require_suffix, settings_for
 from cardwatch.entrypoints.cli.output import console, notes, print_json, progress
 from cardwatch.learning.dataset_formats import FORMATS, read_map
 from cardwatch.learning.datasets import Dataset, Rejected, Tokens, usable_rows
@@ -75,12 +75,14 @@ def import_payments(
     data_dir: DataDir = None,
     since: From = None,
     until: Until = None,
+    label_delay: LabelDelay = "7d",
     rejects: Annotated[
         Path | None, typer.Option(help="File for rows that cannot be used; default: NAME.rejects.csv in this folder.")
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Take history into the store: payments, labels and feature state; nobody is asked anything."""
+    label_delay_ms = duration_ms(label_delay)
     settings = settings_for(data_dir)
     dataset = open_dataset(data, layout, columns, settings)
     with (
@@ -90,7 +92,12 @@ def import_payments(
     ):
         rows = between(usable_rows(dataset, reject=reasons.keep), since, until)
         imported = import_history(
-            rows, store=store, engine=load_judges(settings).engine, now_ms=system_clock().now_ms(), progress=advance
+            rows,
+            store=store,
+            engine=load_judges(settings).engine,
+            now_ms=system_clock().now_ms(),
+            label_delay_ms=label_delay_ms,
+            progress=advance,
         )
     if as_json:
         print_json(
