@@ -190,13 +190,15 @@ class MemoryStore(MemoryReads):
         for key, labels in list(self._tables.labels.items()):
             if self._tables.payments[key].transaction.user_id == user_id:
                 self._tables.labels.put(key, tuple(erased_label(label) for label in labels))
-        for entity, key in list(self._tables.states):
-            if (entity == "account" and key == user_id) or (
-                entity == "pair" and key.startswith(user_id + PAIR_SEPARATOR)
-            ):
-                self._tables.states.remove((entity, key))
+        self._erase_states(user_id)
         self._tables.accounts.remove(user_id)
         return True
+
+    def _erase_states(self, user_id: str) -> None:
+        pairs = user_id + PAIR_SEPARATOR
+        for entity, key in list(self._tables.states):
+            if (entity == "account" and key == user_id) or (entity == "pair" and key.startswith(pairs)):
+                self._tables.states.remove((entity, key))
 
     def _owner(self, message: Message) -> str | None:
         """Return the account that a text is about, None for a text about no known payment or challenge."""
