@@ -14,7 +14,7 @@ from cardwatch.domain.errors import InvalidInput, StoreUnavailable
 from cardwatch.domain.policy import Policy, parse_policy
 from cardwatch.domain.transaction import TransactionRecord
 from cardwatch.features.engine import default_engine
-from cardwatch.ports import Clock, Gazetteer, Randomness, Store
+from cardwatch.ports import Clock, Gazetteer, Metrics, Randomness, Store
 from cardwatch.runtime.application import Application, Parts
 from cardwatch.runtime.housekeeping import Housekeeping
 from cardwatch.runtime.scoring import ScoringConsumer
@@ -66,13 +66,7 @@ def open_application(settings: Settings) -> Application:
         institution=settings.institution, own_number=provider.channel.own_number, channel=provider.channel.name
     )
     asking = Asking(sender, settings.challenge_ttl_s * 1000, randomness)
-    scoring = ScoringConsumer(
-        store,
-        partial(_decide, store=store, judges=judges, asking=asking),
-        partial(label_effect, store=store, engine=judges.engine),
-        clock,
-        metrics,
-    )
+    scoring = _consumer(store, judges, asking, clock, metrics)
     writer = Writer(store, scoring)
     texting = Texting(
         store=store,
@@ -168,6 +162,11 @@ def check_twilio(settings: Settings) -> str:
         own_number=settings.twilio_sender,
         api_url=settings.twilio_api_url,
     )
+
+
+def _consumer(store: Store, judges: Judges, asking: Asking, clock: Clock, metrics: Metrics) -> ScoringConsumer:
+    decide = partial(_decide, store=store, judges=judges, asking=asking)
+    return ScoringConsumer(store, decide, partial(label_effect, store=store, engine=judges.engine), clock, metrics)
 
 
 def _decide(record: TransactionRecord, now_ms: int, *, store: Store, judges: Judges, asking: Asking) -> Decided:
