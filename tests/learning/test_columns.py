@@ -19,7 +19,7 @@ from cardwatch.learning.columns import PaymentColumns
 from cardwatch.learning.dataset_formats import FORMATS, OPTIONAL, REQUIRED, Format
 from cardwatch.learning.datasets import Dataset, Rejected, Tokens
 from cardwatch.learning.fields import milliseconds
-from cardwatch.learning.frames import COLUMNS, KEYED, NO_KEY, Batch, Keys, history_batches
+from cardwatch.learning.frames import COLUMNS, KEYED, NO_KEY, Batch, HistoryColumns, Keys
 from cardwatch.learning.instants import ABSENT, KNOWN, UNREADABLE, instants
 from tests.learning.test_datasets import DATA, ParisOnly
 
@@ -305,7 +305,7 @@ def test_rows_in_memory_become_the_same_columns(tmp_path: Path) -> None:
     )
     frame, _, _ = by_column(path, FORMATS["cardwatch"])
     taken, _ = by_row(path, FORMATS["cardwatch"])
-    batches: list[Batch] = list(history_batches(iter(taken), Keys(), size=2))
+    batches: list[Batch] = list(HistoryColumns(iter(taken)).batches(Keys(), rows=2))
     assert [batch.rows for batch in batches] == [2, 1]
     assert pl.concat([batch.frame for batch in batches]).equals(frame)
 

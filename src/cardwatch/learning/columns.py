@@ -26,6 +26,7 @@ from cardwatch.learning.datasets import Rejected
 from cardwatch.learning.fields import Tokens, text_of
 from cardwatch.learning.frames import BATCH_ROWS, Batch, Keys, payment_frame
 from cardwatch.learning.instants import ABSENT, KNOWN, UNREADABLE, Ints, instants
+from cardwatch.learning.offline.work import file_identity
 from cardwatch.learning.tables import Table, require_polars
 from cardwatch.ports import Gazetteer
 
@@ -78,6 +79,15 @@ class PaymentColumns:
     def notice(self) -> str | None:
         """One line about the columns that are not read, None if there are none."""
         return self._table.notice
+
+    def identity(self) -> dict[str, object]:
+        """Return what everything that is read depends on: the file, the format, the key of tokens, places by text."""
+        return {
+            "file": file_identity(self.path),
+            "format": self._layout,
+            "tokens": self._tokens.token("0"),
+            "places": self._gazetteer is not None,
+        }
 
     def batches(self, keys: Keys, *, rows: int = BATCH_ROWS, skip: int = 0) -> Iterator[Batch]:
         """Yield the file's rows that many at a time, without the first `skip`; raises InvalidInput if it is damaged."""

@@ -1,32 +1,45 @@
 """Features of a file's payments, as the engine that serves computes them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from cardwatch.domain.history import HistoryRow
 from cardwatch.features.engine import FeatureEngine
-from cardwatch.learning.replay import Progress, no_progress, replay_sample
-from cardwatch.learning.tables import require_polars, write_parquet
+from cardwatch.learning.columns import PaymentColumns
+from cardwatch.learning.offline.pipeline import Options, Replayed
+from cardwatch.learning.replay import replayed
+from cardwatch.learning.running import Progress, Running
+from cardwatch.learning.tables import check_writable, move, require_polars, stream_parquet
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 def feature_file(
-    rows: Iterable[HistoryRow],
+    source: PaymentColumns | Iterable[HistoryRow],
     *,
     engine: FeatureEngine,
     out: Path,
-    from_ms: int | None = None,
-    until_ms: int | None = None,
-    progress: Progress = no_progress,
+    options: Options,
+    running: Running = Running(),  # noqa: B008  a frozen value
 ) -> int:
-    """Write `transaction_id` and every feature (float64, NaN where missing) of [from_ms, until_ms); returns how many.
+    """Write `transaction_id` and every feature (float64, NaN where missing) of the window; returns how many rows.
 
-    Rows come in order of (time, id). Raises InvalidInput when the window is empty or `out` cannot be written.
+    They come in order of (time, id). Unfinished work is kept beside `out`. Raises InvalidInput when the window is
+    empty or `out` cannot be written, OperatingError when a process dies.
     """
-    require_polars()
-    sample = replay_sample(rows, engine=engine, from_ms=from_ms, until_ms=until_ms, progress=progress)
-    matrix = np.frombuffer(sample.matrix, dtype=np.float64).reshape(len(sample), len(sample.names))
-    features = {name: np.ascontiguousarray(matrix[:, at]) for at, name in enumerate(sample.names)}
-    write_parquet(out, {"transaction_id": sample.transaction_ids, **features})
-    return len(sample)
+    check_writable(out)
+    with replayed(source, engine=engine, options=options, work=out, running=running) as found:
+        advance = running.phases("writing", len(found))
+        unfinished = found.folder / out.name
+        stream_parquet(unfinished, found.names, _frames(found, advance))
+        move(unfinished, out)
+        return len(found)
+
+
+def _frames(found: Replayed, advance: Progress) -> Iterator["pl.DataFrame"]:
+    pl = require_polars()
+    for ids, block in zip(found.ids(), found.blocks(), strict=True):
+        yield pl.DataFrame([ids, *(pl.Series(name, values) for name, values in zip(found.names, block, strict=True))])
+        advance(len(ids))

@@ -57,13 +57,20 @@ class Batch:
     """How many rows of the file were read."""
 
 
-def history_batches(rows: Iterable[HistoryRow], keys: Keys, *, size: int = BATCH_ROWS) -> Iterator[Batch]:
-    """Yield rows that are in memory (simulated ones) as columns, numbered from 1."""
-    following = iter(rows)
-    first = 1
-    while chunk := list(islice(following, size)):
-        yield Batch(_history_frame(chunk, first, keys), [], len(chunk))
-        first += len(chunk)
+class HistoryColumns:
+    """Rows that are in memory (simulated ones) as columns, numbered from 1."""
+
+    def __init__(self, rows: Iterable[HistoryRow]) -> None:
+        """Take rows, which are read once."""
+        self._rows = rows
+
+    def batches(self, keys: Keys, *, rows: int = BATCH_ROWS, skip: int = 0) -> Iterator[Batch]:
+        """Yield that many rows at a time, without the first `skip`."""
+        following = islice(self._rows, skip, None)
+        first = skip + 1
+        while chunk := list(islice(following, rows)):
+            yield Batch(_history_frame(chunk, first, keys), [], len(chunk))
+            first += len(chunk)
 
 
 def _history_frame(rows: Sequence[HistoryRow], first: int, keys: Keys) -> "pl.DataFrame":
@@ -90,7 +97,7 @@ def payment_frame(columns: Mapping[str, object]) -> "pl.DataFrame":
     """Return columns (arrays or lists of one length) as a frame with the types and the order that all frames have."""
     pl = require_polars()
     types = {"transaction_id": pl.String, "currency": pl.String, "fraud": pl.Int8}
-    return pl.DataFrame(
+    return pl.DataFrame(  # type: ignore[no-any-return]  # polars is imported late
         [
             pl.Series(
                 name,

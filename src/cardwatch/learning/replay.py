@@ -1,27 +1,34 @@
 """Features of history: payments replayed through the engine that serves, in order of (time, id).
 
-A row's vector is read before its own effect. Nothing that comes later, and no label, can change it.
+A row's vector is read before its own effect. Nothing that comes or becomes known later can change it.
 """
 
-from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from cardwatch.domain.account import Account
-from cardwatch.domain.errors import InvalidInput
 from cardwatch.domain.history import HistoryRow
 from cardwatch.domain.transaction import Transaction
 from cardwatch.features.engine import FeatureEngine, States
 from cardwatch.features.event import PaymentEvent, payment_event
+from cardwatch.learning.columns import PaymentColumns
+from cardwatch.learning.frames import HistoryColumns
+from cardwatch.learning.offline.pipeline import READING, Options, Replayed, replay_columns
+from cardwatch.learning.offline.work import work_folder
+from cardwatch.learning.running import Phases, Progress, Running, no_progress
 
-Progress = Callable[[int], None]
-"""Hears how many more rows were done."""
+if TYPE_CHECKING:
+    import polars as pl
 
-_PROGRESS_ROWS = 2000
-
-
-def no_progress(_: int) -> None:
-    """Tell nobody."""
+__all__ = ["Progress", "Replay", "Sample", "no_progress", "replay_sample", "replayed"]
 
 
 class Replay:
@@ -35,10 +42,7 @@ class Replay:
     def vector(self, transaction: Transaction, account: Account) -> list[float]:
         """Return a payment's features, then apply its effect."""
         event = payment_event(transaction, account)
-        states = self._states_of(event)
-        vector = self._engine.read(event, states)
-        self._engine.update(event, states)
-        return vector
+        return self._engine.step(event, self._states_of(event))
 
     def read(self, transaction: Transaction, account: Account) -> list[float]:
         """Return a payment's features and change nothing."""
@@ -52,82 +56,118 @@ class Replay:
 
     def _states_of(self, event: PaymentEvent) -> States:
         keys = self._engine.keys(event)
-        found = [self._states.get(key) for key in keys]
-        if None in found:
-            fresh = self._engine.load([None] * len(keys))
-            found = [self._states.setdefault(key, state) for key, state in zip(keys, fresh, strict=True)]
-        return [state for state in found if state is not None]
+        found = {entity: self._states.get((entity, key)) for entity, key in keys}
+        if None in found.values():
+            fresh = self._engine.load(keys, [None] * len(keys))
+            for entity, key in keys:
+                self._states.setdefault((entity, key), fresh[entity])
+        return {entity: self._states[entity, key] for entity, key in keys}
 
 
-@dataclass
+@dataclass(frozen=True)
 class Sample:
-    """Rows as columns: the matrix row by row in one array of doubles, and beside it what is known of each row."""
+    """Payments of a window as columns, in order of (time, id): their features, and what is known of each."""
 
     names: tuple[str, ...]
-    matrix: "array[float]"
-    frauds: "array[int]"
+    matrix: NDArray[np.float64]
+    """(payments, features); NaN: missing."""
+    frauds: NDArray[np.int8]
     """1 for fraud, 0 for genuine or not known."""
-    amounts_minor: "array[int]"
-    times_ms: "array[int]"
+    amounts_minor: NDArray[np.int64]
+    times_ms: NDArray[np.int64]
     transaction_ids: list[str]
+    accounts: NDArray[np.int64]
+    """The same number for payments of the same account."""
+    rejected: int = 0
+    """How many rows of the source could not be used, in the window or not."""
 
     def __len__(self) -> int:
         return len(self.transaction_ids)
 
 
 def replay_sample(
-    rows: Iterable[HistoryRow],
+    source: PaymentColumns | Iterable[HistoryRow],
     *,
     engine: FeatureEngine,
     from_ms: int | None = None,
     until_ms: int | None = None,
     known_by_ms: int | None = None,
     progress: Progress = no_progress,
+    work: Path | None = None,
+    running: Running = Running(),  # noqa: B008  a frozen value
 ) -> Sample:
-    """Replay rows and keep those of [from_ms, until_ms) as columns; raises as `replay_window` does.
+    """Replay payments and return those of [from_ms, until_ms) as columns.
 
-    A fraud whose label was not yet known at `known_by_ms` counts as genuine, as it would have then.
+    A fraud whose label was not yet known at `known_by_ms` counts as genuine, as it would have then. Of a file,
+    `work` names the output beside which unfinished work is kept (None: nothing is). `progress` hears of the rows as
+    they are read. Raises InvalidInput when the window is empty or the file damaged, OperatingError when a process dies.
     """
-    sample = Sample(engine.names, array("d"), array("b"), array("q"), array("q"), [])
-    for row, vector in replay_window(rows, engine=engine, from_ms=from_ms, until_ms=until_ms, progress=progress):
-        _keep(sample, row, vector, known_by_ms)
-    return sample
+    options = Options(from_ms=from_ms, until_ms=until_ms)
+    heard = replace(running, phases=_with(progress, running.phases))
+    with replayed(source, engine=engine, options=options, work=work, running=heard) as found:
+        rows = found.rows().collect()
+        matrix = np.empty((len(found), len(found.names)))
+        done = 0
+        for block in found.blocks():
+            matrix[done : done + block.shape[1]] = block.T
+            done += block.shape[1]
+        return Sample(
+            names=found.names,
+            matrix=matrix,
+            frauds=_known_frauds(rows, known_by_ms),
+            amounts_minor=rows["amount_minor"].to_numpy(),
+            times_ms=rows["time_ms"].to_numpy(),
+            transaction_ids=rows["transaction_id"].to_list(),
+            accounts=rows["account"].to_numpy(),
+            rejected=found.rejected,
+        )
 
 
-def replay_window(
-    rows: Iterable[HistoryRow],
+@contextmanager
+def replayed(
+    source: PaymentColumns | Iterable[HistoryRow],
     *,
     engine: FeatureEngine,
-    from_ms: int | None,
-    until_ms: int | None,
-    progress: Progress,
-) -> Iterator[tuple[HistoryRow, list[float]]]:
-    """Yield the rows of [from_ms, until_ms) with their features; earlier ones feed the state, later ones are not read.
-
-    Raises InvalidInput, at the end, when no row lies in the window.
-    """
-    replay = Replay(engine)
-    empty = True
-    for number, row in enumerate(rows, start=1):
-        time_ms = row.transaction.timestamp_ms
-        if until_ms is not None and time_ms >= until_ms:
-            break
-        if from_ms is not None and time_ms < from_ms:
-            replay.apply(row.transaction, row.account)
+    options: Options,
+    work: Path | None = None,
+    running: Running = Running(),  # noqa: B008  a frozen value
+) -> Iterator[Replayed]:
+    """Compute the features of a window, which lie in a folder until the block ends; raises as `replay_sample` does."""
+    with ExitStack() as opened:
+        if isinstance(source, PaymentColumns):
+            options = msgspec.structs.replace(options, rows=len(source))
+        if work is None or not isinstance(source, PaymentColumns):
+            folder = Path(opened.enter_context(TemporaryDirectory(prefix="cardwatch-replay-")))
         else:
-            empty = False
-            yield row, replay.vector(row.transaction, row.account)
-        if number % _PROGRESS_ROWS == 0:
-            progress(_PROGRESS_ROWS)
-    if empty:
-        raise InvalidInput.at("", "no payment lies between --from and --until")
+            belongs_to = {**source.identity(), "features": engine.spec_hash, "options": options.identity()}
+            folder = opened.enter_context(work_folder(work, belongs_to, say=running.say))
+        columns = source if isinstance(source, PaymentColumns) else HistoryColumns(source)
+        found = replay_columns(columns, folder, engine=engine, options=options, running=running)
+        if found.rejected:
+            first = found.first_rejected
+            running.say(f"{found.rejected:,} rows were not used; the first is row {first.row}: {first.reason}")
+        yield found
 
 
-def _keep(sample: Sample, row: HistoryRow, vector: Sequence[float], known_by_ms: int | None) -> None:
-    available_ms = row.label_available_ms
-    known = known_by_ms is None or available_ms is None or available_ms <= known_by_ms
-    sample.matrix.extend(vector)
-    sample.frauds.append(int(bool(row.is_fraud) and known))
-    sample.amounts_minor.append(row.transaction.amount.minor)
-    sample.times_ms.append(row.transaction.timestamp_ms)
-    sample.transaction_ids.append(row.transaction.transaction_id)
+def _with(progress: Progress, phases: Phases) -> Phases:
+    """Let somebody hear of the rows that are read, beside those who hear of every step."""
+
+    def begin(text: str, rows: int | None) -> Progress:
+        heard = phases(text, rows)
+        if text != READING:
+            return heard
+
+        def both(more: int) -> None:
+            heard(more)
+            progress(more)
+
+        return both
+
+    return begin
+
+
+def _known_frauds(rows: "pl.DataFrame", known_by_ms: int | None) -> NDArray[np.int8]:
+    frauds = rows["fraud"].fill_null(0).to_numpy().astype(np.int8)
+    if known_by_ms is not None:
+        frauds[(rows["available_ms"].fill_null(known_by_ms) > known_by_ms).to_numpy()] = 0
+    return frauds

@@ -1,35 +1,49 @@
 """Scores of a file's payments: all earlier rows feed the state, those of the window are scored as live ones are."""
 
-from array import array
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
+
 from cardwatch.domain.history import HistoryRow
 from cardwatch.features.engine import FeatureEngine
-from cardwatch.learning.replay import Progress, no_progress, replay_window
-from cardwatch.learning.tables import require_polars, write_parquet
-from cardwatch.ports import Scorer
+from cardwatch.learning.batch_scoring import batch_scores
+from cardwatch.learning.columns import PaymentColumns
+from cardwatch.learning.metrics import Floats
+from cardwatch.learning.offline.pipeline import Options, Replayed
+from cardwatch.learning.replay import replayed
+from cardwatch.learning.running import Progress, Running
+from cardwatch.learning.tables import check_writable, move, write_parquet
+from cardwatch.models.bundle import Bundle, column_places
 
 
 def score_file(
-    rows: Iterable[HistoryRow],
+    source: PaymentColumns | Iterable[HistoryRow],
     *,
-    scorer: Scorer,
+    bundle: Bundle,
     engine: FeatureEngine,
     out: Path,
-    from_ms: int | None = None,
-    until_ms: int | None = None,
-    progress: Progress = no_progress,
+    options: Options,
+    running: Running = Running(),  # noqa: B008  a frozen value
 ) -> int:
-    """Write `transaction_id` and `score` (float64) of each payment of [from_ms, until_ms); returns how many.
+    """Write `transaction_id` and `score` (float64) of each payment of the window; returns how many.
 
-    Rows come in order of (time, id). Raises InvalidInput when the window is empty or `out` cannot be written,
-    ScorerUnavailable when the model cannot score.
+    They come in order of (time, id). Unfinished work is kept beside `out`. Raises InvalidInput when the window is
+    empty or `out` cannot be written, OperatingError when a process dies.
     """
-    require_polars()
-    transaction_ids, scores = list[str](), array("d")
-    for row, vector in replay_window(rows, engine=engine, from_ms=from_ms, until_ms=until_ms, progress=progress):
-        transaction_ids.append(row.transaction.transaction_id)
-        scores.append(scorer.score(vector))
-    write_parquet(out, {"transaction_id": transaction_ids, "score": scores})
-    return len(scores)
+    check_writable(out)
+    with replayed(source, engine=engine, options=options, work=out, running=running) as found:
+        scores = _scores(found, bundle, running.phases("scoring", len(found)))
+        unfinished = found.folder / out.name
+        write_parquet(unfinished, {"transaction_id": found.rows().collect()["transaction_id"], "score": scores})
+        move(unfinished, out)
+        return len(found)
+
+
+def _scores(found: Replayed, bundle: Bundle, advance: Progress) -> Floats:
+    places = column_places(bundle.facts.feature_names, found.names)
+    parts = []
+    for block in found.blocks():
+        parts.append(batch_scores(bundle.model_text, np.ascontiguousarray(block[list(places)].T)))
+        advance(block.shape[1])
+    return np.concatenate(parts)

@@ -4,19 +4,22 @@ Polars comes with `pip install 'cardwatch[train]'` and is imported on first use.
 read, whole for those who need all rows at once, or a batch of rows after another.
 """
 
+import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from cardwatch.domain.errors import InvalidInput
+from cardwatch.domain.errors import InvalidInput, OperatingError
 from cardwatch.learning.dataset_formats import Format
 
 if TYPE_CHECKING:
     import polars as pl
 
 CHUNK_ROWS = 20_000
+_ROW_GROUP = 65_536
 _CSV_ENDINGS = (".csv", ".csv.gz")
 
 
@@ -117,6 +120,35 @@ def write_parquet(path: Path, columns: Mapping[str, object]) -> None:
         polars.DataFrame(dict(columns)).write_parquet(path)
     except OSError as error:
         raise InvalidInput.at("", f"{path}: cannot be written: {error}") from None
+
+
+def stream_parquet(path: Path, floats: Sequence[str], frames: Iterator["pl.DataFrame"]) -> None:
+    """Write frames of `transaction_id` and columns of float64 one after another; their sizes do not change the bytes.
+
+    Raises OperatingError when the file cannot be written.
+    """
+    pl = require_polars()
+    schema = {"transaction_id": pl.String, **dict.fromkeys(floats, pl.Float64)}
+    source = pl.io.plugins.register_io_source(lambda *_: frames, schema=schema)
+    try:
+        # Level 1: what is left of floats after it, higher levels do not find either.
+        source.sink_parquet(path, compression="zstd", compression_level=1, row_group_size=_ROW_GROUP, statistics=False)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise OperatingError(f"{path}: cannot be written: {_first_line(error)}") from None
+
+
+def check_writable(path: Path) -> None:
+    """Raise InvalidInput when a file cannot be written there: better before hours of work than after."""
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise InvalidInput.at("", f"{path}: cannot be written")
+
+
+def move(unfinished: Path, path: Path) -> None:
+    """Give a finished file its name; raises InvalidInput when it cannot have it."""
+    try:
+        shutil.move(unfinished, path)
+    except OSError as error:
+        raise InvalidInput.at("", f"{path}: cannot be written: {error.strerror}") from None
 
 
 def _column_names(path: Path) -> list[str]:

@@ -22,11 +22,13 @@ from cardwatch.features.engine import FeatureEngine
 from cardwatch.learning import fitting, metrics
 from cardwatch.learning.calibration import Line, fit_line, improves, probabilities
 from cardwatch.learning.card import model_card
+from cardwatch.learning.columns import PaymentColumns
 from cardwatch.learning.fitting import Growth
 from cardwatch.learning.intervals import bootstrap
 from cardwatch.learning.metrics import Floats, Integers, Labels
 from cardwatch.learning.model_text import text_of, with_margins
 from cardwatch.learning.replay import Progress, Sample, no_progress, replay_sample
+from cardwatch.learning.running import Running
 from cardwatch.models.bundle import (
     FORMAT_VERSION,
     Bundle,
@@ -99,12 +101,13 @@ class _Cut(msgspec.Struct, frozen=True):
 
 
 def train(
-    rows: Iterable[HistoryRow],
+    rows: PaymentColumns | Iterable[HistoryRow],
     *,
     spec: TrainingSpec,
     engine: FeatureEngine,
     out: Path,
     progress: Progress = no_progress,
+    running: Running = Running(),  # noqa: B008  a frozen value
 ) -> Bundle:
     """Replay rows (in order of time and id), fit, measure, and write the bundle into `out`.
 
@@ -114,7 +117,14 @@ def train(
     check(spec)
     known_by_ms = None if spec.until_ms is None else spec.until_ms + spec.label_delay_ms
     sample = replay_sample(
-        rows, engine=engine, from_ms=spec.from_ms, until_ms=spec.until_ms, known_by_ms=known_by_ms, progress=progress
+        rows,
+        engine=engine,
+        from_ms=spec.from_ms,
+        until_ms=spec.until_ms,
+        known_by_ms=known_by_ms,
+        progress=progress,
+        work=out,
+        running=running,
     )
     return train_on_sample(sample, spec=spec, spec_hash=engine.spec_hash, out=out)
 

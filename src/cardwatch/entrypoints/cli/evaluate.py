@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from cardwatch.entrypoints.cli.batch import Workers, engine_of, open_columns, shown
 from cardwatch.entrypoints.cli.costs import TextCost, WrongChallenge, costs_from
-from cardwatch.entrypoints.cli.history import Columns, Data, Format, From, Until, instant, open_dataset
+from cardwatch.entrypoints.cli.history import Columns, Data, Format, From, Until, instant
 from cardwatch.entrypoints.cli.learn import LabelDelay, duration_ms
 from cardwatch.entrypoints.cli.options import DataDir, Json, require_suffix, settings_for
-from cardwatch.entrypoints.cli.output import console, print_json, progress
+from cardwatch.entrypoints.cli.output import console, print_json
 from cardwatch.entrypoints.cli.threads import wait_quietly
-from cardwatch.features.engine import default_engine
-from cardwatch.learning.datasets import Rejected, usable_rows
 from cardwatch.models.bundle import Costs, read_bundle
 from cardwatch.runtime.bootstrap import find_model
 
@@ -35,6 +34,7 @@ def evaluate(
     label_delay: LabelDelay = "7d",
     wrong_challenge: WrongChallenge = None,
     text: TextCost = None,
+    workers: Workers = None,
     as_json: Json = False,
 ) -> None:
     """Measure a model on the labelled payments of a file, and write a report about it."""
@@ -42,25 +42,25 @@ def evaluate(
     from cardwatch.learning.evaluate.run import evaluate as measured  # noqa: PLC0415  needs the train extra
     from cardwatch.learning.evaluate.run import write_report  # noqa: PLC0415
 
-    duration_ms(label_delay)
+    engine = engine_of(duration_ms(label_delay))
     require_suffix(out, ".html")
     costs_from(wrong_challenge, text, otherwise=Costs())  # refused before anything is read
-    settings, engine = settings_for(data_dir), default_engine()
+    settings = settings_for(data_dir)
     folder = model or find_model("default", settings.data_dir)
     bundle = read_bundle(folder, feature_names=engine.names, spec_hash=engine.spec_hash)
     costs = costs_from(wrong_challenge, text, otherwise=bundle.facts.costs or Costs())
-    dataset, rejected = open_dataset(data, layout, columns, settings), list[Rejected]()
-    with progress("computing features, then measuring", total=len(dataset)) as advance:
+    payments = open_columns(data, layout, columns, settings)
+    with shown(settings, workers) as running:
         found = measured(
-            usable_rows(dataset, reject=rejected.append),
+            payments,
             bundle=bundle,
             engine=engine,
             source=data.name,
             from_ms=instant(since, "--from"),
             until_ms=instant(until, "--until"),
             costs=costs,
-            rejected=lambda: len(rejected),
-            progress=advance,
+            work=out,
+            running=running,
         )
     write_report(out, found, bundle)
     if as_json:

@@ -152,15 +152,6 @@ def open_dataset(data: Path, layout: FileFormat | None, columns: Path | None, se
     return dataset
 
 
-def accepted(dataset: Dataset) -> Iterator[HistoryRow]:
-    """Yield the rows that can be used, and say at the end how many cannot."""
-    rejected: list[Rejected] = []
-    yield from usable_rows(dataset, reject=rejected.append)
-    if rejected:
-        first = rejected[0]
-        notes.print(f"{len(rejected):,} rows were not used; the first is row {first.row}: {first.reason}")
-
-
 def between(rows: Iterator[HistoryRow], since: str | None, until: str | None) -> Iterator[HistoryRow]:
     """Keep the rows from an instant (inclusive) until another (exclusive)."""
     from_ms, until_ms = instant(since, "--from"), instant(until, "--until")

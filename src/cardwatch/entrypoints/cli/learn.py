@@ -7,14 +7,14 @@ import typer
 
 from cardwatch.domain.errors import InvalidInput
 from cardwatch.domain.times import DAY_MS, HOUR_MS, MINUTE_MS
+from cardwatch.entrypoints.cli.batch import Workers, engine_of, open_columns, shown
 from cardwatch.entrypoints.cli.costs import TextCost, WrongChallenge, costs_from
-from cardwatch.entrypoints.cli.history import Columns, Data, Format, From, Until, accepted, instant, open_dataset
+from cardwatch.entrypoints.cli.history import Columns, Data, Format, From, Until, instant
 from cardwatch.entrypoints.cli.options import DataDir, Json, require_suffix, settings_for
-from cardwatch.entrypoints.cli.output import console, print_json, progress
+from cardwatch.entrypoints.cli.output import console, print_json
 from cardwatch.entrypoints.cli.threads import wait_quietly
-from cardwatch.features.engine import default_engine
-from cardwatch.models.bundle import Costs
-from cardwatch.runtime.bootstrap import open_model
+from cardwatch.models.bundle import Costs, read_bundle
+from cardwatch.runtime.bootstrap import find_model
 
 LabelDelay = Annotated[str, typer.Option("--label-delay", help="How long after a payment its label is known: 7d, 12h.")]
 
@@ -30,22 +30,19 @@ def features(
     since: From = None,
     until: Until = None,
     label_delay: LabelDelay = "7d",
+    workers: Workers = None,
 ) -> None:
-    """Compute the features of every payment in a file, as the server would have."""
+    """Compute the features of every payment in a file, as the server would have; stopped, it goes on when repeated."""
     from cardwatch.learning.feature_file import feature_file  # noqa: PLC0415  needs the train extra
+    from cardwatch.learning.offline.pipeline import Options  # noqa: PLC0415
 
-    duration_ms(label_delay)
+    engine = engine_of(duration_ms(label_delay))
     require_suffix(out, ".parquet")
-    dataset = open_dataset(data, layout, columns, settings_for(data_dir))
-    with progress("computing features", total=len(dataset)) as advance:
-        count = feature_file(
-            accepted(dataset),
-            engine=default_engine(),
-            out=out,
-            from_ms=instant(since, "--from"),
-            until_ms=instant(until, "--until"),
-            progress=advance,
-        )
+    settings = settings_for(data_dir)
+    options = Options(from_ms=instant(since, "--from"), until_ms=instant(until, "--until"))
+    payments = open_columns(data, layout, columns, settings)
+    with shown(settings, workers) as running:
+        count = feature_file(payments, engine=engine, out=out, options=options, running=running)
     console.print(f"{count:,} rows of features written to {out}")
 
 
@@ -69,6 +66,7 @@ def train(
     ] = None,
     members: Annotated[int, typer.Option("--members", help="Models of other seeds that are averaged into one.")] = 1,
     threads: Annotated[int, typer.Option("--threads", help="0: all cores; the bytes do not depend on it.")] = 0,
+    workers: Workers = None,
     as_json: Json = False,
 ) -> None:
     """Train a model bundle on a file of labelled payments; earlier rows feed the state."""
@@ -89,9 +87,10 @@ def train(
         threads=threads,
     )
     check(spec)
-    dataset = open_dataset(data, layout, columns, settings_for(data_dir))
-    with progress("computing features, then training", total=len(dataset)) as advance:
-        bundle = train_bundle(accepted(dataset), spec=spec, engine=default_engine(), out=out, progress=advance)
+    engine, settings = engine_of(spec.label_delay_ms), settings_for(data_dir)
+    payments = open_columns(data, layout, columns, settings)
+    with shown(settings, workers) as running:
+        bundle = train_bundle(payments, spec=spec, engine=engine, out=out, running=running)
     facts = bundle.facts
     if as_json:
         print_json(facts)
@@ -111,23 +110,22 @@ def score(
     since: From = None,
     until: Until = None,
     label_delay: LabelDelay = "7d",
+    workers: Workers = None,
 ) -> None:
-    """Score the payments of a file with a model; earlier rows feed the state."""
-    from cardwatch.learning.score_file import score_file  # noqa: PLC0415  needs the train extra
+    """Score the payments of a file with a model; earlier rows feed the state. Stopped, it goes on when repeated."""
+    wait_quietly()
+    from cardwatch.learning.offline.pipeline import Options  # noqa: PLC0415  needs the train extra
+    from cardwatch.learning.score_file import score_file  # noqa: PLC0415
 
-    duration_ms(label_delay)
+    engine = engine_of(duration_ms(label_delay))
     require_suffix(out, ".parquet")
-    dataset = open_dataset(data, layout, columns, settings_for(data_dir))
-    with progress("scoring", total=len(dataset)) as advance:
-        count = score_file(
-            accepted(dataset),
-            scorer=open_model(model),
-            engine=default_engine(),
-            out=out,
-            from_ms=instant(since, "--from"),
-            until_ms=instant(until, "--until"),
-            progress=advance,
-        )
+    settings = settings_for(data_dir)
+    options = Options(from_ms=instant(since, "--from"), until_ms=instant(until, "--until"))
+    folder = model or find_model("default", settings.data_dir)
+    bundle = read_bundle(folder, feature_names=engine.names, spec_hash=engine.spec_hash)
+    payments = open_columns(data, layout, columns, settings)
+    with shown(settings, workers) as running:
+        count = score_file(payments, bundle=bundle, engine=engine, out=out, options=options, running=running)
     console.print(f"{count:,} scores written to {out}")
 
 

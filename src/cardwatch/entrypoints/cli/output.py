@@ -25,6 +25,13 @@ def print_json(value: Any) -> None:
 @contextmanager
 def progress(text: str, *, total: int | None = None) -> Iterator[Callable[[int], None]]:
     """Show a bar on standard error while work goes on; the function given advances it."""
+    with phases() as begin:
+        yield begin(text, total)
+
+
+@contextmanager
+def phases() -> Iterator[Callable[[str, int | None], Callable[[int], None]]]:
+    """Show a bar for each step of long work; the function given begins one, and returns what advances it."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -33,5 +40,9 @@ def progress(text: str, *, total: int | None = None) -> Iterator[Callable[[int],
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=notes, transient=not notes.is_terminal) as bar:
-        task = bar.add_task(text, total=total)
-        yield lambda amount: bar.advance(task, amount)
+
+        def begin(text: str, total: int | None) -> Callable[[int], None]:
+            task = bar.add_task(text, total=total)
+            return lambda amount: bar.advance(task, amount)
+
+        yield begin

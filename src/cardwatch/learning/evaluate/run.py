@@ -1,6 +1,6 @@
 """From rows of history and a bundle to what is measured, and to the report's file."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -8,15 +8,17 @@ import numpy as np
 from cardwatch.domain.errors import InvalidInput
 from cardwatch.domain.history import HistoryRow
 from cardwatch.features.engine import FeatureEngine
+from cardwatch.learning.columns import PaymentColumns
 from cardwatch.learning.evaluate.measure import Evaluation, measure
 from cardwatch.learning.evaluate.page import render
-from cardwatch.learning.replay import Progress, Sample, no_progress, replay_sample
+from cardwatch.learning.replay import Sample, replay_sample
+from cardwatch.learning.running import Running
 from cardwatch.learning.train import Rows, rows_of
 from cardwatch.models.bundle import Bundle, Costs
 
 
 def evaluate(
-    rows: Iterable[HistoryRow],
+    rows: PaymentColumns | Iterable[HistoryRow],
     *,
     bundle: Bundle,
     engine: FeatureEngine,
@@ -24,16 +26,15 @@ def evaluate(
     from_ms: int | None = None,
     until_ms: int | None = None,
     costs: Costs | None = None,
-    rejected: Callable[[], int] = lambda: 0,
-    progress: Progress = no_progress,
+    work: Path | None = None,
+    running: Running = Running(),  # noqa: B008  a frozen value
 ) -> Evaluation:
-    """Replay rows (in order of time and id) and measure a bundle on those of [from_ms, until_ms).
+    """Replay payments and measure a bundle on those of [from_ms, until_ms).
 
-    All labels count, whenever they became known: they say what happened. `rejected` is asked after the rows have been
-    read. Raises InvalidInput when the window is empty, or holds no fraud or no genuine payment.
+    All labels count, whenever they became known: they say what happened. `work` names the output beside which
+    unfinished work is kept. Raises InvalidInput when the window is empty, or holds no fraud or no genuine payment.
     """
-    accounts: dict[str, str] = {}
-    sample = replay_sample(_noted(rows, accounts), engine=engine, from_ms=from_ms, until_ms=until_ms, progress=progress)
+    sample = replay_sample(rows, engine=engine, from_ms=from_ms, until_ms=until_ms, work=work, running=running)
     frauds = int(np.sum(np.asarray(sample.frauds)))
     if frauds in (0, len(sample)):
         missing = "genuine payment" if frauds else "payment labelled as fraud"
@@ -41,9 +42,9 @@ def evaluate(
     return measure(
         bundle,
         _known_to(bundle, sample),
-        accounts=[accounts[name] for name in sample.transaction_ids],
+        accounts=[str(number) for number in sample.accounts.tolist()],
         source=source,
-        rejected=rejected(),
+        rejected=sample.rejected,
         costs=costs,
     )
 
@@ -54,13 +55,6 @@ def write_report(path: Path, found: Evaluation, bundle: Bundle) -> None:
         path.write_text(render(found, bundle.facts), "utf-8")
     except OSError as error:
         raise InvalidInput.at("", f"{path}: cannot be written: {error.strerror}") from None
-
-
-def _noted(rows: Iterable[HistoryRow], accounts: dict[str, str]) -> Iterator[HistoryRow]:
-    """Pass rows on, and note whose each payment is."""
-    for row in rows:
-        accounts[row.transaction.transaction_id] = row.transaction.user_id
-        yield row
 
 
 def _known_to(bundle: Bundle, sample: Sample) -> Rows:
