@@ -9,13 +9,17 @@ import sys
 from array import array
 from itertools import accumulate
 from operator import sub
+from typing import Annotated
 
 import msgspec
 
 from cardwatch.domain.errors import StoreCorrupt
-from cardwatch.features.plan import Plan
+from cardwatch.features.plan import BUCKETS, Plan
 
 HASH_BYTES = 4
+
+_Whole = Annotated[int, msgspec.Meta(le=2**63 - 1)]
+"""What an integer of the state may be, compiled or not."""
 
 
 class Codec:
@@ -23,9 +27,11 @@ class Codec:
 
     def __init__(self, plan: Plan, spec_hash: str) -> None:
         positions = plan.positions()
-        self._prefix = bytes.fromhex(spec_hash)[:HASH_BYTES]
+        self.prefix = bytes.fromhex(spec_hash)[:HASH_BYTES]
+        """What each blob of this definition begins with."""
+        self.size = plan.size()
+        """How many integers the state has."""
         self._scalars = len(plan.stored_scalars())
-        self._size = plan.size()
         self._rings = [
             (
                 positions[f"ring_{ring.name}"],
@@ -44,41 +50,50 @@ class Codec:
         ]
         self._buckets = positions.get("buckets", -1)
         self._bounds = (positions["lowest"], positions["highest"]) if plan.quantiles else (-1, -1)
-        self._unpack = msgspec.msgpack.Decoder(tuple[list[int], bytes]).decode
+        self._unpack = msgspec.msgpack.Decoder(tuple[list[_Whole], bytes]).decode
         self._pack = msgspec.msgpack.Encoder().encode
-        self._template = [0] * self._size
+        self._template = [0] * self.size
+
+    def layout(self) -> list[int]:
+        """Return where everything stands, as `packing` takes it: the counts and bounds, then each ring, each list."""
+        numbers = [self._scalars, len(self._rings), len(self._lists), self._buckets, *self._bounds, BUCKETS]
+        for length_at, capacity, tiles_at, columns in self._rings:
+            numbers += [length_at, capacity, tiles_at, len(columns)]
+            numbers += [position for column in columns for position in column]
+        for row in self._lists:
+            numbers += row
+        return numbers
 
     def understands(self, blob: bytes) -> bool:
         """Whether a blob was written by this definition."""
-        return blob[:HASH_BYTES] == self._prefix
+        return blob[:HASH_BYTES] == self.prefix
 
     def load(self, blob: bytes | None) -> list[int]:
         """Return the state in a blob; empty without one, or when another definition wrote it.
 
         Raises StoreCorrupt when the blob is damaged.
         """
-        if blob is None or blob[:HASH_BYTES] != self._prefix:
+        if blob is None or blob[:HASH_BYTES] != self.prefix:
             return self._template.copy()
         try:
-            state = self._load(blob)
-        except (msgspec.MsgspecError, IndexError, ValueError) as error:
+            return self._load(blob)
+        except (msgspec.MsgspecError, ValueError) as error:
             raise StoreCorrupt("a feature state cannot be read") from error
-        if len(state) != self._size:
-            raise StoreCorrupt("a feature state has the wrong length")
-        return state
 
     def _load(self, blob: bytes) -> list[int]:
         """Unpack a blob of this definition."""
         values, packed = self._unpack(memoryview(blob)[HASH_BYTES:])
         at = self._scalars
+        if len(values) < at:
+            raise ValueError("too few integers")
         state = self._template.copy()
         state[:at] = values[:at]
         for length_at, capacity, tiles_at, columns in self._rings:
             used = values[length_at]
             if not used:
                 continue
-            if not 0 < used <= capacity:
-                raise ValueError("too many tiles")
+            if not 0 < used <= capacity or at + used * (1 + len(columns)) > len(values):
+                raise ValueError("too many tiles, or too few integers")
             end = at + used
             state[tiles_at : tiles_at + used] = accumulate(values[at:end])
             for column_at, total_at in columns:
@@ -88,20 +103,31 @@ class Codec:
                 if total_at >= 0:
                     state[total_at] = sum(column)
             at = end
+        counts = values[at:]
         if self._buckets >= 0:
-            first = self._buckets + values[self._bounds[0]]
-            counts = values[at:]
-            state[first : first + len(counts)] = counts
-        if self._lists:
-            words = array("I", packed)
-            if sys.byteorder == "big":
-                words.byteswap()
-            word = 0
-            for length_at, list_at, _ in self._lists:
-                used = values[length_at]
-                state[list_at : list_at + used] = words[word : word + used]
-                word += used
+            lowest, highest = values[self._bounds[0]], values[self._bounds[1]]
+            if not 0 <= lowest <= highest < BUCKETS or len(counts) != highest - lowest + 1:
+                raise ValueError("amounts beyond all buckets")
+            state[self._buckets + lowest : self._buckets + highest + 1] = counts
+        elif counts:
+            raise ValueError("too many integers")
+        self._load_lists(state, packed)
         return state
+
+    def _load_lists(self, state: list[int], packed: bytes) -> None:
+        """Put the lists of hashes into a state that has their lengths."""
+        words = array("I", packed)
+        if sys.byteorder == "big":
+            words.byteswap()
+        word = 0
+        for length_at, list_at, capacity in self._lists:
+            used = state[length_at]
+            if not 0 <= used <= capacity:
+                raise ValueError("too many hashes")
+            state[list_at : list_at + used] = words[word : word + used]
+            word += used
+        if word != len(words):
+            raise ValueError("hashes of no list")
 
     def dump(self, state: list[int]) -> bytes:
         """Return a state as bytes."""
@@ -122,4 +148,4 @@ class Codec:
             words.extend(state[list_at : list_at + state[length_at]])
         if sys.byteorder == "big":
             words.byteswap()
-        return self._prefix + self._pack((values, words.tobytes()))
+        return self.prefix + self._pack((values, words.tobytes()))
