@@ -5,6 +5,7 @@ payments and, where labels change the entity's state, of its labels. The events 
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -140,7 +141,7 @@ def _write_batch(
 
 def _new_keys(keys: Keys, before: Iterable[BatchFacts]) -> dict[str, list[str]]:
     known = {entity: sum(len(batch.new_keys[entity]) for batch in before) for entity in KEYED}
-    return {entity: list(keys.numbers[entity])[known[entity] :] for entity in KEYED}
+    return {entity: list(islice(keys.numbers[entity], known[entity], None)) for entity in KEYED}
 
 
 def _label_events(frame: "pl.DataFrame", splitting: Splitting) -> "pl.DataFrame":
