@@ -38,7 +38,7 @@ def window(*, names: tuple[str, ...] = NAMES, count: int = 6000) -> Sample:
         "transaction_ids": [f"p{number}" for number in range(count)],
         "accounts": np.arange(count) % 50,
     }
-    return Sample(**{field.name: values[field.name] for field in fields(Sample)})
+    return Sample(**{field.name: values[field.name] for field in fields(Sample) if field.name in values})
 
 
 @pytest.fixture(scope="module")
