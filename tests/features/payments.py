@@ -62,10 +62,13 @@ def histories(draw: st.DrawFn, *, size_max: int = 40) -> list[PaymentEvent]:
 
 
 def run(events: Sequence[PaymentEvent]) -> tuple[list[dict[str, float]], States]:
-    """Feed payments into one pair of states; returns each vector by name, and the states after all of them."""
-    states = ENGINE.load([None, None])
-    vectors = []
-    for event in events:
-        vectors.append(dict(zip(ENGINE.names, ENGINE.read(event, states), strict=True)))
-        ENGINE.update(event, states)
+    """Feed payments into one set of states; returns each vector by name, and the states after all of them."""
+    states = fresh(events[0] if events else payment(START_S))
+    vectors = [dict(zip(ENGINE.names, ENGINE.step(event, states), strict=True)) for event in events]
     return vectors, states
+
+
+def fresh(event: PaymentEvent) -> States:
+    """Return empty states of the entities that a payment has."""
+    keys = ENGINE.keys(event)
+    return ENGINE.load(keys, [None] * len(keys))

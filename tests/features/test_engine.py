@@ -9,6 +9,7 @@ import pytest
 
 from cardwatch.features.engine import CODE_VERSION, default_engine
 from cardwatch.features.event import PaymentEvent
+from tests.features.payments import fresh
 
 ENGINE = default_engine()
 NOON = 1_700_000_000
@@ -24,7 +25,7 @@ def run(events: list[PaymentEvent]) -> list[list[float]]:
     vectors = []
     for event in events:
         keys = ENGINE.keys(event)
-        states = ENGINE.load([stored.get(key) for key in keys])
+        states = ENGINE.load(keys, [stored.get(key) for key in keys])
         vectors.append(ENGINE.read(event, states))
         ENGINE.update(event, states)
         stored.update(zip(keys, ENGINE.dump(states), strict=True))
@@ -54,7 +55,7 @@ def test_a_payment_is_read_before_its_own_effect() -> None:
 
 def test_read_changes_nothing() -> None:
     """Reading leaves every state as it was, however far the time has moved on."""
-    states = ENGINE.load([None, None])
+    states = fresh(EVERYDAY)
     ENGINE.update(EVERYDAY, states)
     before = ENGINE.dump(states)
     for seconds in (0, 60, 90_000, 90_000_000):
@@ -64,11 +65,30 @@ def test_read_changes_nothing() -> None:
 
 def test_a_blob_of_another_definition_is_empty_state() -> None:
     """A state that another definition wrote counts for nothing, and can be told apart."""
-    states = ENGINE.load([None, None])
+    states = fresh(EVERYDAY)
     ENGINE.update(EVERYDAY, states)
     blobs = [bytes([blob[0] ^ 255]) + blob[1:] for blob in ENGINE.dump(states)]
     assert not any(ENGINE.understands(blob) for blob in blobs)
-    assert ENGINE.load(blobs) == ENGINE.load([None, None])
+    assert ENGINE.load(ENGINE.keys(EVERYDAY), blobs) == fresh(EVERYDAY)
+
+
+@pytest.mark.parametrize(
+    ("absent", "gone"),
+    [
+        ({"device": None}, ("device_",)),
+        ({"account": None}, ("account_", "pair_", "amount_to_pair")),
+        ({"merchant": None}, ("merchant_", "pair_", "amount_to_merchant", "amount_to_pair")),
+    ],
+)
+def test_what_a_payment_lacks_is_missing_never_zero(absent: dict[str, object], gone: tuple[str, ...]) -> None:
+    """Without a device, an account or a merchant, each feature of theirs and of the pair is NaN, and no state moves."""
+    event = msgspec.structs.replace(EVERYDAY, device="phone")
+    vector = run([event, event, msgspec.structs.replace(event, **absent)])[2]
+    for name, found in zip(ENGINE.names, vector, strict=True):
+        if name.startswith(gone):
+            assert math.isnan(found), name
+    lacking = {key for key, value in absent.items() if value is None}
+    assert not lacking & {entity for entity, _ in ENGINE.keys(msgspec.structs.replace(event, **absent))}
 
 
 @pytest.mark.parametrize("name", ["another-store", "Zürich Käse", "x" * 400])
@@ -80,13 +100,13 @@ def test_renaming_a_merchant_to_another_new_name_changes_nothing(name: str) -> N
     assert one == pytest.approx(other, nan_ok=True, abs=0, rel=0)
 
 
-GOLDEN = "b423c8ddf908651a93de027507ca9cc3955d75821c6e6a8c43cabfded13092d6"
+GOLDEN = "982cad58115fe8e2d59eeca87666c95e2b5411425a3d13d14a1c92fad8f6d2e2"
 
 
 def test_values_and_bytes_stay_the_same_while_the_version_does() -> None:
     """A change of any value or stored byte needs a new CODE_VERSION, and then a new digest here."""
     digest = hashlib.sha256()
-    states = ENGINE.load([None, None])
+    states = fresh(after(0, device="d0"))
     for number in range(400):
         place = (600_000 + number * 997 % 9000, -500_000, 620_000)
         event = after(
@@ -99,10 +119,13 @@ def test_values_and_bytes_stay_the_same_while_the_version_does() -> None:
             home=(600_000, -500_000, 620_000),
             country="US" if number % 5 else "CA",
             place_unresolved=number % 9 == 0,
+            device=f"d{number % 11}",
         )
         digest.update(struct.pack(f"<{len(ENGINE.names)}d", *ENGINE.read(event, states)))
         ENGINE.update(event, states)
+        if number % 7 == 0:
+            ENGINE.relabel(event, states, 1)
         blobs = ENGINE.dump(states)
         digest.update(b"".join(blob[4:] for blob in blobs))
-        states = ENGINE.load(blobs)
-    assert (CODE_VERSION, digest.hexdigest()) == (1, GOLDEN)
+        states = ENGINE.load(ENGINE.keys(event), blobs)
+    assert (CODE_VERSION, digest.hexdigest()) == (2, GOLDEN)

@@ -75,7 +75,7 @@ def test_merchant_history_sees_closed_minutes_alone(events: list[PaymentEvent]) 
         end = merchant_end(events[: position + 1])
         seen = [event for event in events[:position] if event.time_s <= end]
         own = [event.amount_minor for event in seen if not event.foreign_currency]
-        bits = {crc32(e.account.encode()) % 62 for e in in_window(seen, end, 86400, 21600)}
+        bits = {crc32(str(e.account).encode()) % 62 for e in in_window(seen, end, 86400, 21600)}
         assert vector["merchant_payments"] == len(seen)
         assert vector["merchant_accounts_1d"] == expected_distinct()[len(bits)]
         if own:
@@ -107,6 +107,8 @@ def test_usual_is_a_daily_rate_over_the_known_time(events: list[PaymentEvent]) -
 
 
 ORDERLESS = ("count", "sum", "usual", "small", "amount_m", "amount_q", "payments", "age", "night_share", "accounts")
+ORDERED = ("large",)
+"""What is large is measured by the median of its time."""
 
 
 @given(st.data(), histories())
@@ -118,9 +120,10 @@ def test_the_order_of_arrival_leaves_no_trace_in_sums(data: st.DataObject, event
     last = payment(max(event.time_s for event in events) + data.draw(st.integers(0, 100_000)))
     vector, other = (dict(zip(ENGINE.names, ENGINE.read(last, s), strict=True)) for s in (states, others))
     for name in ENGINE.names:
-        if any(word in name for word in ORDERLESS):
+        if any(word in name for word in ORDERLESS) and not any(word in name for word in ORDERED):
             assert vector[name] == other[name] or (math.isnan(vector[name]) and math.isnan(other[name])), name
-    assert ENGINE.dump(states)[1] == ENGINE.dump(others)[1]
+    at = list(states).index("merchant")
+    assert ENGINE.dump(states)[at] == ENGINE.dump(others)[at]
 
 
 def test_a_window_covers_its_length_and_at_most_one_tile_more() -> None:

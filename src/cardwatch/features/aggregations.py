@@ -7,9 +7,9 @@ a value that cannot be known is NaN. Ratios are computed from the integers, not 
 from collections.abc import Callable
 
 from cardwatch.domain.place import EARTH_RADIUS_KM, UNIT
-from cardwatch.features.encode import SKETCH_BITS, NIGHT_HOURS, OCTAVE_STEPS
-from cardwatch.features.plan import Plan
-from cardwatch.features.spec import DAY_S, HOUR_S, Feature
+from cardwatch.features.encode import NIGHT_HOURS, OCTAVE_STEPS, SKETCH_BITS
+from cardwatch.features.plan import STEPS_PER_BUCKET, Plan
+from cardwatch.features.spec import DAY_S, HOUR_S, LABEL_TILE_S, Feature
 
 PERMILLE = {"median": 500, "quantile_90": 900}
 
@@ -53,7 +53,7 @@ def _home_distance(_feature: Feature, plan: Plan) -> str:
     plan.line("dx = x - home_x")
     plan.line("dy = y - home_y")
     plan.line("dz = z - home_z")
-    return f"sqrt(dx * dx + dy * dy + dz * dz) * {EARTH_RADIUS_KM} / {UNIT}.0 if placed and homed else nan"
+    return f"sqrt((dx * dx + dy * dy + dz * dz) * 1.0) * {EARTH_RADIUS_KM} / {UNIT}.0 if placed and homed else nan"
 
 
 def _windowed(feature: Feature, plan: Plan) -> str:
@@ -62,8 +62,8 @@ def _windowed(feature: Feature, plan: Plan) -> str:
 
 
 def _distinct(feature: Feature, plan: Plan) -> str:
-    """Distinct accounts in a window, by how many bits their hashes set (linear counting, Whang et al. 1990)."""
-    plan.line(f"bits = {plan.ring(feature.window_s, feature.tile_s, 'account_bit')}")
+    """Distinct members in a window, by how many bits their hashes set (linear counting, Whang et al. 1990)."""
+    plan.line(f"bits = {plan.ring(feature.window_s, feature.tile_s, feature.value)}")
     for shift, mask in _POPULATION_COUNT:
         plan.line(f"bits = (bits & {mask}) + (bits >> {shift} & {mask})")
     return "DISTINCT[bits]"
@@ -89,6 +89,26 @@ def expected_distinct() -> tuple[float, ...]:
     return tuple(found)
 
 
+def _largest_excess(feature: Feature, plan: Plan) -> str:
+    """Doublings by which the largest payment of a window exceeded the median of its time."""
+    plan.quantile(PERMILLE["median"])
+    return f"{plan.walk(feature.window_s, feature.tile_s, 'excess')} / {OCTAVE_STEPS}.0"
+
+
+def _large(feature: Feature, plan: Plan) -> str:
+    """Payments of a window that were high by the median of their time."""
+    plan.quantile(PERMILLE["median"])
+    return f"{plan.walk(feature.window_s, feature.tile_s, 'high')} * 1.0"
+
+
+def _deviation_from_median(_feature: Feature, plan: Plan) -> str:
+    """Standard deviations from the median, on the doubling scale."""
+    plan.quantile(PERMILLE["median"])
+    _spread(plan)
+    middle = f"(s[@bucket_500] * {STEPS_PER_BUCKET} + {STEPS_PER_BUCKET // 2})"
+    return f"(scale - {middle}) * (all_own * 1.0) / sqrt(spread * 1.0) if {_ENOUGH} else nan"
+
+
 def _total(feature: Feature, plan: Plan) -> str:
     """Contributions ever."""
     plan.scalar(feature.value)
@@ -98,14 +118,14 @@ def _total(feature: Feature, plan: Plan) -> str:
 def _share(feature: Feature, plan: Plan) -> str:
     """Share of all payments that had the property."""
     plan.scalar(feature.value)
-    return f"all_{feature.value} / all_payments if all_payments else nan"
+    return f"all_{feature.value} * 1.0 / all_payments if all_payments else nan"
 
 
 def _mean(feature: Feature, plan: Plan) -> str:
     """Mean amount ever."""
     plan.scalar("own")
     plan.scalar(feature.value)
-    return f"all_{feature.value} / all_own if all_own else nan"
+    return f"all_{feature.value} * 1.0 / all_own if all_own else nan"
 
 
 def _quantile(feature: Feature, plan: Plan) -> str:
@@ -132,25 +152,35 @@ def _ratio_to_maximum(_feature: Feature, plan: Plan) -> str:
     """Amount over the largest ever."""
     plan.scalar("own")
     plan.scalar("amount_max")
-    return "amount / all_amount_max if own and all_amount_max else nan"
+    return "amount * 1.0 / all_amount_max if own and all_amount_max else nan"
 
 
 def _ratio_to_mean(_feature: Feature, plan: Plan) -> str:
     """Amount over the mean ever."""
     plan.scalar("own")
     plan.scalar("amount")
-    return "amount / (all_amount / all_own) if own and all_amount else nan"
+    return "amount / (all_amount * 1.0 / all_own) if own and all_amount else nan"
 
 
 def _deviation(_feature: Feature, plan: Plan) -> str:
-    """Standard deviations from the mean, on the doubling scale, where integer sums of squares cannot overflow."""
+    """Standard deviations from the mean, on the doubling scale."""
+    _spread(plan)
+    return f"(scale * all_own - all_scale) * 1.0 / sqrt(spread * 1.0) if {_ENOUGH} else nan"
+
+
+_ENOUGH = f"own and all_own >= {DEVIATION_PAYMENTS_MIN}"
+
+
+def _spread(plan: Plan) -> None:
+    """Compute the variance of the amounts on the doubling scale, times the square of their number.
+
+    All in integers, which stay below 2**63 for a million amounts: more than any account makes.
+    """
     for name in ("own", "scale", "scale_squares"):
         plan.scalar(name)
     plan.line("spread = all_own * all_scale_squares - all_scale * all_scale")
     plan.line(f"least = all_own * all_own * {DEVIATION_STEPS_MIN**2}")
     plan.line("spread = spread if spread > least else least")
-    enough = f"own and all_own >= {DEVIATION_PAYMENTS_MIN}"
-    return f"(scale * all_own - all_scale) / sqrt(spread) if {enough} else nan"
 
 
 def _usual(feature: Feature, plan: Plan) -> str:
@@ -194,13 +224,65 @@ def _first_use(feature: Feature, plan: Plan) -> str:
     return f"new_{value}"
 
 
+RISK_PRIOR_PERMILLE = 8
+RISK_PRIOR_WEIGHT = 5
+"""Share of fraud assumed of what nothing is known of, and how many payments that assumption weighs: the overall share
+of the Fraud Detection Handbook's payments, and a weight chosen on its validation weeks (docs/detection.md)."""
+
+
+def _risk(feature: Feature, plan: Plan) -> str:
+    """Smoothed share of confirmed fraud among the payments of a window whose labels are known by now."""
+    plan.labels("payments")
+    plan.labels("frauds", feature.window_s)
+    name = f"known_{feature.window_s}"
+    prior = RISK_PRIOR_PERMILLE * RISK_PRIOR_WEIGHT
+    return f"(frauds_{name} * 1000 + {prior}) / ((payments_{name} + {RISK_PRIOR_WEIGHT}) * 1000.0)"
+
+
+def _confirmed(feature: Feature, plan: Plan) -> str:
+    """Confirmed frauds in a window whose labels are known by now."""
+    plan.labels("frauds", feature.window_s)
+    return f"frauds_known_{feature.window_s} * 1.0"
+
+
+def _run(plan: Plan) -> None:
+    for column in ("payments", "frauds", "low_frauds"):
+        plan.labels(column)
+    plan.run = True
+
+
+def _run_length(_feature: Feature, plan: Plan) -> str:
+    """Confirmed frauds, of amounts that are not high, since the last tile with a genuine payment."""
+    _run(plan)
+    return "run * 1.0"
+
+
+def _run_age(_feature: Feature, plan: Plan) -> str:
+    """Days since the first fraud of that run."""
+    _run(plan)
+    return f"(now // {LABEL_TILE_S} - run_first) * {LABEL_TILE_S} / {DAY_S}.0 if run else nan"
+
+
+def _known_genuine(_feature: Feature, plan: Plan) -> str:
+    """Days since the last tile with a payment known to be genuine."""
+    _run(plan)
+    return f"(now // {LABEL_TILE_S} - genuine) * {LABEL_TILE_S} / {DAY_S}.0 if genuine >= 0 else nan"
+
+
+def _known_payments(feature: Feature, plan: Plan) -> str:
+    """Payments of a window whose labels are known by now."""
+    plan.labels("frauds")
+    plan.labels("payments", feature.window_s)
+    return f"payments_known_{feature.window_s} * 1.0"
+
+
 def _last_place(plan: Plan) -> None:
     """Compute the straight line from the place of the latest placed payment."""
     plan.last_place = True
     plan.line("dx = x - s[@place_x]")
     plan.line("dy = y - s[@place_y]")
     plan.line("dz = z - s[@place_z]")
-    plan.line(f"moved = sqrt(dx * dx + dy * dy + dz * dz) * {EARTH_RADIUS_KM} / {UNIT}.0")
+    plan.line(f"moved = sqrt((dx * dx + dy * dy + dz * dz) * 1.0) * {EARTH_RADIUS_KM} / {UNIT}.0")
     plan.line("moved = moved if placed and s[@place_time] else nan")
 
 
@@ -219,7 +301,7 @@ def _speed(_feature: Feature, plan: Plan) -> str:
     return f"moved * {HOUR_S}.0 / between"
 
 
-RECENT_MAX = {"merchant_hash": 32, "place_hash": 16, "country_hash": 8}
+RECENT_MAX = {"merchant_hash": 32, "place_hash": 16, "country_hash": 8, "device_hash": 8}
 """How many of each an account remembers."""
 
 _KINDS: dict[str, Callable[[Feature, Plan], str]] = {
@@ -245,4 +327,13 @@ _KINDS: dict[str, Callable[[Feature, Plan], str]] = {
     "first_use": _first_use,
     "last_place_distance": _last_place_distance,
     "speed": _speed,
+    "deviation_from_median": _deviation_from_median,
+    "largest_excess": _largest_excess,
+    "large": _large,
+    "known_payments": _known_payments,
+    "risk": _risk,
+    "confirmed": _confirmed,
+    "run_length": _run_length,
+    "run_age": _run_age,
+    "known_genuine": _known_genuine,
 }

@@ -9,6 +9,8 @@ _TITLES = {
     "payment": "Of the payment itself",
     "account": "Of the account's history",
     "merchant": "Of the merchant's history",
+    "device": "Of the device's history",
+    "pair": "Of the account's history at the merchant",
 }
 
 _OPENING = """\

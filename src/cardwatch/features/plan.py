@@ -8,6 +8,14 @@ import re
 from dataclasses import dataclass, field
 
 from cardwatch.features.encode import OCTAVE_STEPS, SCALE_SIZE
+from cardwatch.features.spec import LABEL_TILE_S, LABEL_WINDOW_S
+
+LABELS = "labels"
+"""Name of the ring that counts, by the day of the payment, confirmed frauds ("frauds"), those of them whose amount was
+not high ("low_frauds"), and all payments ("payments")."""
+
+_BITS = ("account_bit", "merchant_bit")
+_LARGEST = ("excess",)
 
 BUCKETS_PER_OCTAVE = 8
 STEPS_PER_BUCKET = OCTAVE_STEPS // BUCKETS_PER_OCTAVE
@@ -22,10 +30,14 @@ class Ring:
     and at most one tile more. Tiles are counted from 1970-01-01T00:00:00Z.
     """
 
+    name: str
+    """The ring's name in generated source."""
     window_s: int
     tile_s: int
     columns: list[str] = field(default_factory=list)
-    """What each tile adds up: names of the contributions of a payment; bit sets are joined instead."""
+    """What each tile keeps of its payments' contributions: their sum, for some their largest or all their bits."""
+    walked: list[tuple[str, int]] = field(default_factory=list)
+    """Column and length in seconds of each shorter window that is read by walking over the tiles."""
 
     @property
     def capacity(self) -> int:
@@ -33,9 +45,20 @@ class Ring:
         return self.window_s // self.tile_s + 1
 
     @property
-    def name(self) -> str:
-        """The ring's name in generated source."""
-        return f"{self.window_s}_{self.tile_s}"
+    def totalled(self) -> list[str]:
+        """The columns whose sum over the window is kept beside the tiles."""
+        walked = {column for column, _ in self.walked}
+        return [] if self.name == LABELS else [c for c in self.columns if is_sum(c) and c not in walked]
+
+
+def is_sum(column: str) -> bool:
+    """Whether tiles add up a contribution; of others they keep the largest or all bits."""
+    return column not in _BITS + _LARGEST
+
+
+def is_bits(column: str) -> bool:
+    """Whether tiles join the bits of a contribution."""
+    return column in _BITS
 
 
 @dataclass
@@ -45,12 +68,17 @@ class Plan:
     entity: str
     lag: int | None = None
     scalars: list[str] = field(default_factory=list)
-    rings: dict[tuple[int, int], Ring] = field(default_factory=dict)
+    rings: dict[str, Ring] = field(default_factory=dict)
+    """Sliding windows by name, that of labels among them."""
+    label_windows: list[int] = field(default_factory=list)
+    """Lengths in seconds of the windows over which confirmed payments are counted."""
     recents: dict[str, int] = field(default_factory=dict)
     """Lists of the most recently used hashes: field of the payment -> capacity."""
     quantiles: list[int] = field(default_factory=list)
     """Running quantiles of the amount, in thousandths."""
     last_place: bool = False
+    run: bool = False
+    """Whether the run of confirmed frauds is asked for."""
     read_lines: list[str] = field(default_factory=list)
     """What the features compute before they are returned, each line once."""
 
@@ -62,10 +90,37 @@ class Plan:
 
     def ring(self, window_s: int, tile_s: int, column: str) -> str:
         """Keep a sliding window of a contribution; returns the local name of its value."""
-        ring = self.rings.setdefault((window_s, tile_s), Ring(window_s, tile_s))
+        name = f"{window_s}_{tile_s}"
+        ring = self.rings.setdefault(name, Ring(name, window_s, tile_s))
         if column not in ring.columns:
             ring.columns.append(column)
         return f"{column}_{ring.name}"
+
+    def walk(self, window_s: int, tile_s: int, column: str) -> str:
+        """Keep a contribution for several windows in the ring of the longest; returns the local name of its value."""
+        ring = self.rings.setdefault(f"walked_{tile_s}", Ring(f"walked_{tile_s}", window_s, tile_s))
+        ring.window_s = max(window_s, ring.window_s)
+        if column not in ring.columns:
+            ring.columns.append(column)
+        if (column, window_s) not in ring.walked:
+            ring.walked.append((column, window_s))
+        return f"{column}_{window_s}_{tile_s}"
+
+    def labels(self, column: str, window_s: int = 0) -> None:
+        """Keep a column of labels by day, and count it over a window that ends where labels are known."""
+        ring = self.rings.setdefault(LABELS, Ring(LABELS, LABEL_WINDOW_S, LABEL_TILE_S))
+        if column not in ring.columns:
+            ring.columns.append(column)
+        if column == "low_frauds":
+            self.scalar("own")
+            self.scalar("amount")
+        if window_s and window_s not in self.label_windows:
+            self.label_windows.append(window_s)
+
+    @property
+    def windows(self) -> list[Ring]:
+        """The sliding windows of payments, without that of labels."""
+        return [ring for ring in self.rings.values() if ring.name != LABELS]
 
     def recent(self, value: str, capacity: int) -> None:
         """Keep a list of the most recently used hashes of a field."""
@@ -102,17 +157,12 @@ class Plan:
     def contributions(self) -> list[str]:
         """Return the names of what one payment adds to this entity: to its rings, and to its lifetime sums."""
         names = [name for name in self.scalars if name not in ("first", "amount_max")]
-        columns = [column for ring in self.rings.values() for column in ring.columns]
+        columns = [column for ring in self.windows for column in ring.columns]
         return list(dict.fromkeys([*names, *columns]))
 
     def totals(self) -> list[str]:
-        """Return the names of the rings' running totals (bit sets have none)."""
-        return [
-            f"{column}_{ring.name}"
-            for ring in self.rings.values()
-            for column in ring.columns
-            if column != "account_bit"
-        ]
+        """Return the names of the rings' running totals."""
+        return [f"{column}_{ring.name}" for ring in self.rings.values() for column in ring.totalled]
 
     def regions(self) -> list[tuple[str, int]]:
         """Return name and capacity of each region after the scalars and totals, in order."""

@@ -12,9 +12,10 @@ MINUTE_S = 60
 HOUR_S = 60 * MINUTE_S
 DAY_S = 24 * HOUR_S
 
-ENTITIES: dict[str, int | None] = {"payment": None, "account": None, "merchant": 1}
+ENTITIES: dict[str, int | None] = {"payment": None, "account": None, "merchant": 1, "device": None, "pair": None}
 """Whose history a feature reads, in the order of the vector, with the lag: None sees every payment at once; n sees
-minutes that closed at least n minutes ago, so that busy keys may be written in batches. A payment has no history."""
+minutes that closed at least n minutes ago, so that busy keys may be written in batches. A payment has no history;
+a pair is an account at a merchant."""
 
 WINDOWS: tuple[tuple[str, str, int, int], ...] = (
     ("1h", "the last hour", HOUR_S, 5 * MINUTE_S),
@@ -23,6 +24,18 @@ WINDOWS: tuple[tuple[str, str, int, int], ...] = (
     ("30d", "the last 30 days", 30 * DAY_S, DAY_S),
 )
 """Name, words, length and tile (both in seconds) of each window."""
+
+LABEL_DELAY_S = 7 * DAY_S
+"""How old a payment must be before features read its label, unless an engine is made with another delay.
+
+By then most cardholders have seen their statement or an alert; a payment that old without a report counts as genuine.
+"""
+
+LABEL_DELAY_MAX_S = 30 * DAY_S
+
+LABEL_TILE_S = 3 * HOUR_S
+LABEL_WINDOW_S = 60 * DAY_S
+"""Labels are kept by three hours, for so long that a month of them is known even after the longest delay."""
 
 
 class Printed(StrEnum):

@@ -1,6 +1,7 @@
-"""Features of the account's history: amounts, bursts, habits, places."""
+"""Features of the account's history: amounts, bursts, habits, places, confirmed fraud."""
 
-from cardwatch.features.spec import HOUR_S, MINUTE_S, WINDOWS, Feature, Printed
+from cardwatch.features.spec import DAY_S, HOUR_S, MINUTE_S, WINDOWS, Feature, Printed
+from cardwatch.features.table.labels import confirmed
 from cardwatch.features.table.windows import against_usual, usual, windowed
 
 
@@ -78,6 +79,54 @@ _ACCOUNT_AMOUNTS = (
         printed=Printed.NUMBER,
         text="The amount is unusually high for this account (usual: {usual})",
     ),
+    _amounts(
+        "amount_deviation_from_median",
+        "deviation_from_median",
+        unit="standard deviations on a scale of doublings",
+        why="As above, from the median, which a few large payments do not move.",
+        printed=Printed.NUMBER,
+        text="The amount is unusually high for this account (usual: {usual})",
+    ),
+)
+
+
+def _large(name: str, words: str, window_s: int) -> tuple[Feature, Feature]:
+    """Rows of the payments of a window that were large for the account."""
+    return (
+        Feature(
+            name=f"account_large_{name}",
+            entity="account",
+            value="high",
+            aggregation="large",
+            window_s=window_s,
+            tile_s=DAY_S,
+            unit="payments of two and a half times the median of their time, or more",
+            why="Who has the card number goes on until the card is closed.",
+            printed=Printed.COUNT,
+            code="LARGE_PAYMENTS",
+            text=f"{{value}} payments far above the account's usual in {words}",
+            text_low=f"{{value}} payments far above the account's usual in {words}",
+        ),
+        Feature(
+            name=f"account_largest_{name}",
+            entity="account",
+            value="excess",
+            aggregation="largest_excess",
+            window_s=window_s,
+            tile_s=DAY_S,
+            unit="doublings above the median of its time",
+            why="One payment far above the usual casts doubt on those that follow.",
+            printed=Printed.NUMBER,
+            code="LARGE_PAYMENTS",
+            text=f"A payment in {words} was {{value}} doublings above the account's usual",
+            text_low=f"The largest payment in {words} was {{value}} doublings above the account's usual",
+        ),
+    )
+
+
+_ACCOUNT_EXCESS = (
+    *_large("7d", "the last 7 days", 7 * DAY_S),
+    *_large("14d", "the last 14 days", 14 * DAY_S),
 )
 
 
@@ -107,6 +156,20 @@ _ACCOUNT_HABITS = (
         code="TIME_SINCE_LAST",
         text="{value} since the last payment",
         text_low="Only {value} since the last payment",
+    ),
+    Feature(
+        name="account_merchants_1d",
+        entity="account",
+        value="merchant_bit",
+        aggregation="distinct",
+        window_s=DAY_S,
+        tile_s=12 * HOUR_S,
+        unit="merchants, estimated up to 292",
+        why="A stolen card goes round the shops.",
+        printed=Printed.COUNT,
+        code="MERCHANTS_VISITED",
+        text="About {value} different merchants in the last day",
+        text_low="About {value} different merchants in the last day",
     ),
     Feature(
         name="account_payments",
@@ -167,6 +230,7 @@ _ACCOUNT_PLACES = (
     _new("account_new_merchant", "merchant_hash", "merchant", "NEW_MERCHANT"),
     _new("account_new_place", "place_hash", "place", "NEW_PLACE"),
     _new("account_new_country", "country_hash", "country", "NEW_COUNTRY"),
+    _new("account_new_device", "device_hash", "device", "NEW_DEVICE"),
     Feature(
         name="last_place_distance_km",
         entity="account",
@@ -201,7 +265,9 @@ ACCOUNT = (
     against_usual("account", "payments", WINDOWS[0]),
     against_usual("account", "payments", WINDOWS[1]),
     against_usual("account", "amount", WINDOWS[1]),
+    *_ACCOUNT_EXCESS,
     *_ACCOUNT_HABITS,
     *_ACCOUNT_PLACES,
+    confirmed("account"),
 )
 """The rows, in order."""

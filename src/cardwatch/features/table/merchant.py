@@ -1,6 +1,7 @@
 """Features of the merchant's history; its name is none of them."""
 
-from cardwatch.features.spec import DAY_S, HOUR_S, WINDOWS, Feature, Printed
+from cardwatch.features.spec import DAY_S, HOUR_S, LABEL_TILE_S, WINDOWS, Feature, Printed
+from cardwatch.features.table.labels import risk
 from cardwatch.features.table.windows import against_usual, usual, windowed
 
 _HISTORY = (
@@ -69,6 +70,62 @@ _HISTORY = (
     ),
 )
 
+_RUN = (
+    Feature(
+        name="merchant_known_30d",
+        entity="merchant",
+        value="payments",
+        aggregation="known_payments",
+        window_s=30 * DAY_S,
+        tile_s=LABEL_TILE_S,
+        unit="payments",
+        why="How much the share of fraud at the merchant rests on.",
+        printed=Printed.COUNT,
+        code="MERCHANT_HISTORY",
+        text="{value} payments at this merchant in the last 30 days whose labels are known",
+        text_low="Only {value} payments at this merchant in the last 30 days whose labels are known",
+    ),
+    Feature(
+        name="merchant_fraud_run",
+        entity="merchant",
+        value="frauds",
+        aggregation="run_length",
+        tile_s=LABEL_TILE_S,
+        unit="payments",
+        why="Where every payment since some day turned out to be fraud, the terminal is compromised.",
+        printed=Printed.COUNT,
+        code="MERCHANT_FRAUD_RUN",
+        text="The last {value} payments at this merchant whose labels are known were fraud",
+        text_low="The last {value} payments at this merchant whose labels are known were fraud",
+    ),
+    Feature(
+        name="merchant_fraud_run_days",
+        entity="merchant",
+        value="frauds",
+        aggregation="run_age",
+        tile_s=LABEL_TILE_S,
+        unit="days",
+        why="A compromise is found and mended some time.",
+        printed=Printed.DAYS,
+        code="MERCHANT_FRAUD_RUN",
+        text="Every known payment at this merchant is fraud since {value} ago",
+        text_low="Every known payment at this merchant is fraud since {value} ago",
+    ),
+    Feature(
+        name="merchant_genuine_days",
+        entity="merchant",
+        value="frauds",
+        aggregation="known_genuine",
+        tile_s=LABEL_TILE_S,
+        unit="days",
+        why="Where a run of frauds followed it, the last genuine payment bounds when the compromise began.",
+        printed=Printed.DAYS,
+        code="MERCHANT_LAST_GENUINE",
+        text="The last payment at this merchant known to be genuine was {value} ago",
+        text_low="The last payment at this merchant known to be genuine was {value} ago",
+    ),
+)
+
 MERCHANT = (
     *(windowed("merchant", value, window) for value in ("payments", "amount") for window in WINDOWS),
     usual("merchant", "payments"),
@@ -76,5 +133,7 @@ MERCHANT = (
     against_usual("merchant", "payments", WINDOWS[0]),
     against_usual("merchant", "payments", WINDOWS[1]),
     *_HISTORY,
+    risk("merchant"),
+    *_RUN,
 )
 """The rows, in order."""

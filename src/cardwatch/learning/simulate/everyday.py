@@ -145,6 +145,6 @@ def _report(holder: Holder, generator: Random, draft: Draft) -> None:
         draft.unresolved = unresolved_text(generator)
     if draft.city is not None and draft.city.country in _LOCAL_CURRENCIES and generator.random() < 0.5:
         draft.currency = _LOCAL_CURRENCIES[draft.city.country]
-    if holder.devices:
+    if holder.devices and draft.merchant.category.name in ONLINE:
         new = generator.random() < 0.01
         draft.device_id = f"dev_{generator.getrandbits(40):010x}" if new else pick(generator, holder.devices)

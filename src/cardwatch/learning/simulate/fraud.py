@@ -9,7 +9,7 @@ from random import Random
 from cardwatch.learning.simulate.cities import FOREIGN_CITIES, HOME_CITIES, City
 from cardwatch.learning.simulate.draw import Weighted, between, log_normal, pick
 from cardwatch.learning.simulate.holders import Draft, Holder, category_price, unresolved_text
-from cardwatch.learning.simulate.merchants import CATEGORIES, Merchant, unknown_merchant
+from cardwatch.learning.simulate.merchants import CATEGORIES, ONLINE, Merchant, unknown_merchant
 
 Scenario = Callable[[Holder, Random, int], list[Draft]]
 """Makes up one incident of a holder that begins at a second since 1970."""
@@ -28,7 +28,7 @@ def card_testing(holder: Holder, generator: Random, start_s: int) -> list[Draft]
     for _ in range(between(generator, 1, 4)):
         time_s += between(generator, 120, 5400)
         drafts.append(_large_draft(holder, generator, time_s, "card_testing"))
-    return drafts
+    return _give_device(holder, generator, drafts)
 
 
 def lost_card(holder: Holder, generator: Random, start_s: int) -> list[Draft]:
@@ -41,7 +41,7 @@ def lost_card(holder: Holder, generator: Random, start_s: int) -> list[Draft]:
         amount = category_price(generator, holder, category) * between(generator, 15, 50) // 10
         drafts.append(Draft(time_s, merchant, amount, city, scenario="lost_card"))
         time_s += between(generator, 90, 2700)
-    return drafts
+    return _give_device(holder, generator, drafts)
 
 
 def account_takeover(holder: Holder, generator: Random, start_s: int) -> list[Draft]:
@@ -50,7 +50,7 @@ def account_takeover(holder: Holder, generator: Random, start_s: int) -> list[Dr
     for _ in range(pick(generator, (1, 1, 1, 2, 2, 3, 5))):
         drafts.append(_large_draft(holder, generator, time_s, "account_takeover"))
         time_s += between(generator, 120, 12 * 3600)
-    return drafts
+    return _give_device(holder, generator, drafts)
 
 
 def leaked_card(holder: Holder, generator: Random, start_s: int) -> list[Draft]:
@@ -61,7 +61,7 @@ def leaked_card(holder: Holder, generator: Random, start_s: int) -> list[Draft]:
         draft.amount_minor = max(2000, draft.amount_minor * between(generator, 25, 80) // 100)
         drafts.append(draft)
         time_s += between(generator, 60, 20 * 3600)
-    return drafts
+    return _give_device(holder, generator, drafts)
 
 
 SCENARIOS: dict[str, Scenario] = {
@@ -81,9 +81,18 @@ def _large_draft(holder: Holder, generator: Random, time_s: int, scenario: str) 
         amount = max(5_000, amount // 5_000 * 5_000)
     draft = Draft(time_s, _odd_merchant(holder, generator), amount, None, scenario=scenario)
     _place(holder, generator, draft)
-    if holder.devices and generator.random() < 0.9:
-        draft.device_id = f"dev_{generator.getrandbits(40):010x}"
     return draft
+
+
+def _give_device(holder: Holder, generator: Random, drafts: list[Draft]) -> list[Draft]:
+    """Add the thief's device, where senders tell it and the payment is made online; one in ten uses the holder's."""
+    device = f"dev_{generator.getrandbits(40):010x}"
+    if holder.devices and generator.random() < 0.1:
+        device = pick(generator, holder.devices)
+    for draft in drafts:
+        if holder.devices and draft.merchant.category.name in ONLINE:
+            draft.device_id = device
+    return drafts
 
 
 def _place(holder: Holder, generator: Random, draft: Draft) -> None:
