@@ -127,7 +127,7 @@ def make(engine: FeatureEngine, folder: Path) -> Path:
     header = {"symbols": symbols, "sha256": hashlib.sha256(code).hexdigest()}
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / file_name(engine)
-    handle, temporary = tempfile.mkstemp(dir=folder)
+    handle, temporary = tempfile.mkstemp(dir=folder, prefix="features-", suffix=".bin")
     with os.fdopen(handle, "wb") as file:
         file.write(msgspec.json.encode(header) + b"\n" + code)
     Path(temporary).replace(path)

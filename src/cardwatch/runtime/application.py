@@ -27,6 +27,7 @@ from cardwatch.ports import (
     StoreReader,
     TransactionPage,
 )
+from cardwatch.runtime.compiled_features import FeatureCompiler
 from cardwatch.runtime.housekeeping import Housekeeping
 from cardwatch.runtime.scoring import ScoringConsumer
 from cardwatch.runtime.settings import Settings
@@ -55,6 +56,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     store: GroupStore
     reader: StoreReader
     housekeeping: Housekeeping
+    compiler: FeatureCompiler
     clock: Clock
     randomness: Randomness
     gazetteer: Gazetteer
@@ -93,6 +95,7 @@ class Application:
             asyncio.create_task(self._parts.writer.run()),
             *self._parts.housekeeping.start(),
             *self._parts.texting.start(),
+            *self._parts.compiler.start(),
         ]
 
     async def stop(self) -> None:

@@ -13,9 +13,9 @@ from cardwatch.adapters.sqlite.store import SqliteReader, SqliteStore
 from cardwatch.domain.errors import InvalidInput, StoreUnavailable
 from cardwatch.domain.policy import Policy, parse_policy
 from cardwatch.domain.transaction import TransactionRecord
-from cardwatch.features.engine import default_engine
 from cardwatch.ports import Clock, Gazetteer, Metrics, Randomness, Store
 from cardwatch.runtime.application import Application, Parts
+from cardwatch.runtime.compiled_features import FeatureCompiler, open_engine
 from cardwatch.runtime.housekeeping import Housekeeping
 from cardwatch.runtime.scoring import ScoringConsumer
 from cardwatch.runtime.settings import Settings, WrongSetting
@@ -92,6 +92,7 @@ def open_application(settings: Settings) -> Application:
             store=store,
             reader=reader,
             housekeeping=housekeeping,
+            compiler=FeatureCompiler(judges.engine, settings),
             clock=clock,
             randomness=randomness,
             gazetteer=OfflineGazetteer(),
@@ -135,7 +136,7 @@ def open_reader(settings: Settings) -> SqliteReader:
 
 def load_judges(settings: Settings) -> Judges:
     """Load what decides: features, model, policy, threshold."""
-    engine = default_engine()
+    engine = open_engine(settings)
     scorer = open_scorer(active_model(settings), engine=engine)
     threshold = settings.fraud_threshold if settings.fraud_threshold is not None else scorer.threshold
     return Judges(engine=engine, scorer=scorer, policy=load_policy(settings), threshold=threshold)

@@ -165,6 +165,12 @@ TABLE: tuple[Setting, ...] = (
         _key, secret=True,
     ),
     Setting(
+        "CARDWATCH_COMPILED_FEATURES", "compiled_features", "auto", "auto or off",
+        "auto: where numba is installed, a server that has run a while compiles the features in a process beside it, "
+        "keeps the result in DATA_DIR/compiled and goes over to it. off: features are interpreted. Values are the same "
+        "to the bit.", lambda value: _one_of(value, ("auto", "off")),
+    ),
+    Setting(
         "CARDWATCH_LOG_LEVEL", "log_level", "info", "debug, info, warning or error", "What is logged.",
         lambda value: _one_of(value, ("debug", "info", "warning", "error")),
     ),
@@ -206,6 +212,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     model: str | None
     policy: str | None
     token_key: str | None
+    compiled_features: str
     log_level: str
     fraud_threshold: float | None
     twilio_account_sid: str | None
@@ -218,6 +225,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def database(self) -> Path:
         """The embedded store's file."""
         return self.data_dir / "cardwatch.db"
+
+    @property
+    def compiled_folder(self) -> Path:
+        """Where compiled features are kept; what lies there is run."""
+        return self.data_dir / "compiled"
 
     @property
     def policy_file(self) -> Path | None:
