@@ -37,7 +37,7 @@ class Site(msgspec.Struct, frozen=True):
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Settings of an empty scratch folder, without Twilio; accounts without history are asked about early."""
-    return read_settings({"FRAUD_THRESHOLD": "0.1"}, data_dir=tmp_path / "data", port=0)
+    return read_settings({"FRAUD_THRESHOLD": "0.03"}, data_dir=tmp_path / "data", port=0)
 
 
 @pytest.fixture

@@ -206,3 +206,14 @@ def test_an_option_out_of_its_range_is_one_clear_line(
         train_on_sample(sample, spec=spec, spec_hash="", out=tmp_path)
     assert "\n" not in str(raised.value)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_model_learns_from_the_features_that_are_named(sample: Sample, tmp_path: Path) -> None:
+    """In the order given; a name that is none, or stands twice, is one clear line."""
+    names = ("amount_to_median", "amount", "place_unresolved")
+    spec = TrainingSpec(source="test", features=names, trees=5)
+    bundle = train_on_sample(sample, spec=spec, spec_hash="00", out=tmp_path)
+    assert bundle.facts.feature_names == names
+    for wrong, fault in ((("amount", "colour"), "colour is no feature"), (("amount", "amount"), "named twice")):
+        with pytest.raises(InvalidInput, match=fault):
+            train_on_sample(sample, spec=TrainingSpec(source="test", features=wrong), spec_hash="00", out=tmp_path)

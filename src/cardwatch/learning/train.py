@@ -7,7 +7,8 @@ grow on the whole window, as many again, because the latest fraud tells most abo
 """
 
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -82,6 +83,8 @@ class TrainingSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What a fraud counts while trees grow; calibration sets the scores right again."""
     threads: int = 0
     """0: all cores. The bytes do not depend on it."""
+    features: tuple[str, ...] = ()
+    """Names of the features to learn from; empty: all."""
 
 
 class Rows(msgspec.Struct, frozen=True):
@@ -132,6 +135,7 @@ def train(
 def train_on_sample(sample: Sample, *, spec: TrainingSpec, spec_hash: str, out: Path) -> Bundle:
     """Fit and measure on features that were computed already, and write the bundle; raises as `train` does."""
     check(spec)
+    sample = chosen_features(sample, spec.features)
     rows = rows_of(sample)
     cut, window = _cut(rows, spec)
     growth = Growth(
@@ -170,6 +174,22 @@ def train_on_sample(sample: Sample, *, spec: TrainingSpec, spec_hash: str, out: 
         checksums={},
     )
     return write_bundle(out, facts=facts, model_text=model_text, card=model_card(facts))
+
+
+def chosen_features(sample: Sample, names: Sequence[str]) -> Sample:
+    """Return a sample with some of its features, in the order given; with all of them when none is named.
+
+    Raises InvalidInput for a name that is no feature or stands twice.
+    """
+    if not names:
+        return sample
+    unknown = [name for name in names if name not in sample.names]
+    if unknown:
+        raise InvalidInput.at("", f"{unknown[0]} is no feature; docs/features.md lists them")
+    if len(set(names)) < len(names):
+        raise InvalidInput.at("", "a feature is named twice")
+    places = [sample.names.index(name) for name in names]
+    return replace(sample, names=tuple(names), matrix=sample.matrix[:, places])
 
 
 def rows_of(sample: Sample) -> Rows:

@@ -9,8 +9,7 @@ from rich.table import Table
 from cardwatch.entrypoints.cli.batch import Workers, engine_of, open_columns, shown
 from cardwatch.entrypoints.cli.costs import TextCost, WrongChallenge, costs_from
 from cardwatch.entrypoints.cli.history import Columns, Data, Format, From, Until, instant
-from cardwatch.entrypoints.cli.learn import LabelDelay, duration_ms
-from cardwatch.entrypoints.cli.options import DataDir, Json, require_suffix, settings_for
+from cardwatch.entrypoints.cli.options import DataDir, Json, LabelDelay, duration_ms, require_suffix, settings_for
 from cardwatch.entrypoints.cli.output import console, print_json
 from cardwatch.entrypoints.cli.threads import wait_quietly
 from cardwatch.models.bundle import Costs, read_bundle

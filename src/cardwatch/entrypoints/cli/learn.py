@@ -1,24 +1,29 @@
 """`features`, `train` and `score`: batch work on files, with the same feature code that serves."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import typer
 
 from cardwatch.domain.errors import InvalidInput
-from cardwatch.domain.times import DAY_MS, HOUR_MS, MINUTE_MS
 from cardwatch.entrypoints.cli.batch import Workers, engine_of, open_columns, shown
 from cardwatch.entrypoints.cli.costs import TextCost, WrongChallenge, costs_from
 from cardwatch.entrypoints.cli.history import Columns, Data, Format, From, Until, instant
-from cardwatch.entrypoints.cli.options import DataDir, Json, require_suffix, settings_for
+from cardwatch.entrypoints.cli.options import DataDir, Json, LabelDelay, duration_ms, require_suffix, settings_for
 from cardwatch.entrypoints.cli.output import console, print_json
 from cardwatch.entrypoints.cli.threads import wait_quietly
 from cardwatch.models.bundle import Costs, read_bundle
 from cardwatch.runtime.bootstrap import find_model
 
-LabelDelay = Annotated[str, typer.Option("--label-delay", help="How long after a payment its label is known: 7d, 12h.")]
-
-_UNITS_MS = {"d": DAY_MS, "h": HOUR_MS, "m": MINUTE_MS}
+GenuineShare: TypeAlias = Annotated[
+    float, typer.Option("--genuine-share", help="Share of genuine payments that trees grow on, weighted for all.")
+]
+Trees: TypeAlias = Annotated[
+    int | None, typer.Option("--trees", help="Number of trees; default: as many as later payments say.")
+]
+FeaturesFile: TypeAlias = Annotated[
+    Path | None, typer.Option("--features", help="File of feature names to learn from, one a line; default: all.")
+]
 
 
 def features(
@@ -55,15 +60,12 @@ def train(
     since: From = None,
     until: Until = None,
     label_delay: LabelDelay = "7d",
-    genuine_share: Annotated[
-        float, typer.Option("--genuine-share", help="Share of genuine payments that trees grow on, weighted for all.")
-    ] = 1.0,
+    genuine_share: GenuineShare = 1.0,
     wrong_challenge: WrongChallenge = None,
     text: TextCost = None,
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same bytes.")] = 1,
-    trees: Annotated[
-        int | None, typer.Option("--trees", help="Number of trees; default: as many as later payments say.")
-    ] = None,
+    trees: Trees = None,
+    features_file: FeaturesFile = None,
     members: Annotated[int, typer.Option("--members", help="Models of other seeds that are averaged into one.")] = 1,
     threads: Annotated[int, typer.Option("--threads", help="0: all cores; the bytes do not depend on it.")] = 0,
     workers: Workers = None,
@@ -85,6 +87,7 @@ def train(
         trees=trees,
         members=members,
         threads=threads,
+        features=_names(features_file) if features_file is not None else (),
     )
     check(spec)
     engine, settings = engine_of(spec.label_delay_ms), settings_for(data_dir)
@@ -129,9 +132,13 @@ def score(
     console.print(f"{count:,} scores written to {out}")
 
 
-def duration_ms(text: str) -> int:
-    """Read a duration such as 7d, 12h or 30m."""
-    number, unit = text[:-1], text[-1:]
-    if unit not in _UNITS_MS or not number.isascii() or not number.isdigit() or len(number) > 5:
-        raise InvalidInput.at("", "--label-delay must be a number of days, hours or minutes, such as 7d, 12h or 30m")
-    return int(number) * _UNITS_MS[unit]
+def _names(path: Path) -> tuple[str, ...]:
+    """Read names, one a line; empty lines and what follows a # are no names."""
+    try:
+        lines = [line.partition("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput.at("", f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    names = tuple(line for line in lines if line)
+    if not names:
+        raise InvalidInput.at("", f"{path}: names no feature")
+    return names
