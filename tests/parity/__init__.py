@@ -1,0 +1,1 @@
+"""Ways of computing features, which must not differ in any bit."""
