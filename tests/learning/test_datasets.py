@@ -140,6 +140,7 @@ def test_every_kind_of_file_gives_the_same_rows(tmp_path: Path, name: str) -> No
         ("3,2018-04-01 00:00:00,1,1,5.00,perhaps", "label must be"),
         (f"3,2018-04-01 00:00:00,1,shop {CARD},5.00,0", "merchant holds a full card number"),
         (f"3,2018-04-01 00:00:00,1,{'m' * 201},5.00,0", "merchant is too long"),
+        ("3,2018-04-01 00:00:00,a\x1fb,1,5.00,0", "user_id holds a control character"),
     ],
 )
 def test_a_bad_row_is_told_with_its_reason_and_stops_nothing(tmp_path: Path, line: str, reason: str) -> None:

@@ -6,6 +6,7 @@ what a value means. No sentence repeats a value: it may be a card number.
 
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -31,6 +32,8 @@ _LABELS = {"fraud": True, "genuine": False, "1": True, "0": False, "1.0": True, 
 _LABELS |= {"true": True, "false": False}
 _ID_LENGTH_MAX, _TEXT_LENGTH_MAX = 64, 200
 _SHORT = ("transaction_id", "user_id", "merchant_id", "category", "channel", "mcc", "currency", "country")
+_IDS = ("transaction_id", "user_id", "merchant_id", "merchant", "device_id")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _FREE_TEXT = ("merchant", "location", "category", "channel", "transaction_id", "home_location")
 
 
@@ -59,9 +62,11 @@ def text_of(value: object) -> str:
 
 
 def text_fault(field: str, text: str) -> str | None:
-    """Return what is wrong with a field's text as such: too long, or a full card number where none may be."""
+    """Return what is wrong with a field's text as such: too long, a control character in an id, a full card number."""
     if len(text) > (_ID_LENGTH_MAX if field in _SHORT else _TEXT_LENGTH_MAX):
         return f"{field} is too long"
+    if field in _IDS and _CONTROL.search(text):
+        return f"{field} holds a control character"
     if field in _FREE_TEXT and contains_card_number(text):
         return f"{field} holds a full card number"
     return None
