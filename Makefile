@@ -32,8 +32,9 @@ format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-model: $(VENV)/.dev ## Rebuild the model that ships with the package
+model: $(VENV)/.dev ## Rebuild the model that ships with the package, and its report
 	$(BIN)/python -m cardwatch.learning.build_default_model
+	$(BIN)/python tools/model_report.py
 
 docs: $(VENV)/.dev ## Rewrite the generated reference pages
 	$(BIN)/python tools/reference.py

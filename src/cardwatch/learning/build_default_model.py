@@ -30,10 +30,10 @@ def train_on_simulation(
 ) -> Bundle:
     """Simulate a population, train on it, and write the bundle into a folder."""
     source = SOURCE.format(accounts=population.accounts, days=population.days, seed=population.seed)
-    spec = TrainingSpec(source=source, seed=population.seed, version_prefix="simulated")
-    return train(
-        simulate_population(population), spec=spec, engine=engine or default_engine(), out=out, progress=progress
-    )
+    engine = engine or default_engine()
+    delay_ms = engine.label_delay_s * 1000
+    spec = TrainingSpec(source=source, label_delay_ms=delay_ms, seed=population.seed, version_prefix="simulated")
+    return train(simulate_population(population), spec=spec, engine=engine, out=out, progress=progress)
 
 
 def main() -> None:
