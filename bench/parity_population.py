@@ -43,7 +43,7 @@ PAYMENT, FRAUD, GENUINE = 0, 1, 2
 """What arrives: a payment (for the first time or again), or a label."""
 
 _ZONES = ("America/Chicago", "Europe/Berlin", "Asia/Tokyo", "UTC")
-_LOCATIONS = ("Seattle, WA", "Chicago, IL", "Unknown Location", "online")
+_LOCATIONS = ("Seattle, WA", "seattle", "Chicago, IL", "Paris", "Unknown Location", "online")
 _COUNTRIES = ("US", "US", "CA", "FR", "DE", "MX", "JP", "BR", "IT", "ES", "NL")
 
 
@@ -123,8 +123,8 @@ class Population:
             timestamp=at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             latitude=round(20 + kind[2] * 50, 3) if located else None,
             longitude=round(-125 + kind[3] * 60, 3) if located else None,
-            location=None if located else _LOCATIONS[int(kind[5] * 4)] if kind[2] < 0.8 else None,
-            country=_COUNTRIES[int(kind[5] * 11)] if kind[1] < 0.5 else None,
+            location=None if located else _LOCATIONS[int(kind[5] * len(_LOCATIONS))] if kind[2] < 0.8 else None,
+            country=_COUNTRIES[int(kind[5] * len(_COUNTRIES))] if kind[1] < 0.5 else None,
             device_id=None if kind[1] > 0.85 else f"isle-{device}" if island else f"phone-{device}",
         )
 

@@ -98,9 +98,11 @@ class Load:
         senders = [asyncio.create_task(self._send_all(due)) for _ in range(self._connections)]
         killer = asyncio.create_task(self._kill(due))
         await asyncio.gather(*senders)
-        killed = killer.done()
-        killer.cancel()
-        if killed or self._server.get("/readyz") is None:
+        if due.is_set():
+            await killer
+        else:
+            killer.cancel()
+        if due.is_set() or self._server.get("/readyz") is None:
             self._start()
 
     async def _kill(self, due: asyncio.Event) -> None:
@@ -116,7 +118,7 @@ class Load:
                 while self._waiting or self._under_way:
                     if not self._waiting or not await self._send_next(connection):
                         await asyncio.sleep(_PAUSE_S)
-                    if self._kill_at and self._answered >= self._kill_at[0]:
+                    if self._kill_at and self._answered >= self._kill_at[0] and not due.is_set():
                         self._kill_at.pop(0)
                         due.set()
         except (OSError, EOFError):
@@ -140,8 +142,8 @@ class Load:
             self._under_way.discard(arrival)
             if not answered:
                 self._waiting.appendleft(arrival)
-        self._answered += 1
-        self._advance(1)
+        self._answered += answered
+        self._advance(int(answered))
         return answered
 
     async def _pay(self, connection: KeepAlive, number: int) -> bool:

@@ -9,8 +9,9 @@ from cardwatch.features.compiled import numba_installed
 
 pytest.importorskip("polars", reason="polars is not installed (extra: train)")
 
-from bench.parity_population import PAYMENT, Population, steps
+from bench.parity_population import PAYMENT, Population, Step, steps
 from bench.parity_run import compare, read_options
+from bench.parity_server import Served
 from bench.parity_ways import (
     Columns,
     Interpreted,
@@ -21,8 +22,11 @@ from bench.parity_ways import (
     run_offline,
 )
 
+from cardwatch.domain.decision import DecidedBy, Decision, Outcome
 from cardwatch.features.engine import default_engine
+from cardwatch.ports import LogEntry
 from cardwatch.runtime.bootstrap import open_gazetteer
+from tests.features.payments import START_S, payment
 
 ENGINE = default_engine()
 PAYMENTS = 600
@@ -88,6 +92,29 @@ def test_a_way_that_loses_one_update_is_seen() -> None:
     bad.run([*applied[:lost], *applied[lost + 1 :]], lossy[1:], advance=ignore)
     assert differing_states(good.blobs, bad.blobs) > 0
     assert differing_bits(whole[lost + 1 :], lossy[lost + 1 :]) > 0
+
+
+def test_an_order_that_is_not_the_order_of_application_is_seen() -> None:
+    """Each decision names the versions of the states it read; they must be those that the order gives."""
+    events = [payment(START_S, account=account, device=account) for account in ("one", "other")]
+    both = [Step(event.account or "", event) for event in events]
+    assert served(both, read_first=both[0]).wrong["read in another order"] == 0
+    assert served(both, read_first=both[1]).wrong["read in another order"] == 2
+
+
+def served(both: list[Step], *, read_first: Step) -> Served:
+    """Return what a file would hold of two payments in the order given, of which one was read first."""
+    found = Served({}, {}, [], {})
+    for number, step in enumerate(both, 1):
+        keys = [f"{entity}:{key}" for entity, key in ENGINE.keys(step.event)]
+        versions = {key: int(key.startswith("merchant") and step is not read_first) for key in keys}
+        found.events[step.transaction_id] = step.event
+        found.decisions[step.transaction_id] = Decision(
+            outcome=Outcome.APPROVE, decided_by=DecidedBy.THRESHOLD, decided_at_ms=0, state_versions=versions
+        )
+        found.log.append(LogEntry(number, "transaction.recorded", step.transaction_id, ""))
+    found.check_order(ENGINE)
+    return found
 
 
 @pytest.mark.slow
