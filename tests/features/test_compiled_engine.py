@@ -249,6 +249,23 @@ def test_machine_code_reads_damage_as_its_text_does(engine: CompiledEngine, foun
 
 
 @needs_numba
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [("bucket_500", 10**12), ("bucket_900", -(10**12)), ("tiles_merchant_bit_86400_43200", 2**63 - 1)],
+)
+def test_an_index_that_leads_nowhere_raises(engine: CompiledEngine, name: str, number: int) -> None:
+    """Numbers that no payment leads to, but a damaged blob may hold, are never followed out of the state."""
+    event = payment(START_S)
+    keys, plan = engine.keys(event), ENGINE.programs["account"].plan
+    states = ENGINE.load(keys, [None] * len(keys))
+    for _ in range(4):
+        ENGINE.update(event, states)
+    states["account"][plan.positions()[name]] = number
+    with pytest.raises(IndexError):
+        engine.step(event, engine.load(keys, ENGINE.dump(states)))
+
+
+@needs_numba
 def test_damaged_machine_code_is_refused(code_file: Path, tmp_path: Path) -> None:
     """A file that was cut or overwritten is never run."""
     whole = code_file.read_bytes()

@@ -117,6 +117,16 @@ def test_the_other_process_ends_with_a_killed_server(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_other_process_compiles(settings: Settings) -> None:
+    """The real one, which takes half a minute."""
+    engine = open_engine(settings)
+    logs = served(FeatureCompiler(engine, settings, delay_s=0))
+    assert [line["run"] for line in logs] == ["interpreted", "compiled"]
+    assert [path.suffix for path in settings.compiled_folder.iterdir()] == [".bin"]
+
+
 def test_off_means_interpreted(tmp_path: Path) -> None:
     """And says so."""
     settings = read_settings({"CARDWATCH_COMPILED_FEATURES": "off"}, data_dir=tmp_path)
