@@ -222,6 +222,7 @@ def read_served(database: Path, engine: FeatureEngine) -> Served:
             if record.decision is None or record.decision.vector is None:
                 served.wrong["without a vector"] += 1
             else:
+                served.wrong["of another feature definition"] += record.decision.spec_hash != engine.spec_hash
                 # The words for people are not compared.
                 served.decisions[payment.transaction_id] = msgspec.structs.replace(record.decision, reasons=())
         keys = sorted({key for event in served.events.values() for key in engine.keys(event)})
