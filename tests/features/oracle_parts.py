@@ -18,7 +18,7 @@ WINDOWS = {"1h": (HOUR, 300), "1d": (DAY, HOUR), "7d": (7 * DAY, 6 * HOUR), "30d
 LABEL_TILE = 3 * HOUR
 REMEMBERED = 60 * DAY
 """How far back labels and what they are about are remembered."""
-REMEMBERED_USES = {"merchant": 32, "place": 16, "country": 8, "device": 8}
+REMEMBERED_USES = {"merchant": 16, "place": 16, "country": 8, "device": 8}
 SKETCH = 62
 EARTH_KM, UNIT = 6371.0, 1_000_000.0
 STEPS = 64

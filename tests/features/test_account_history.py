@@ -120,13 +120,13 @@ def test_the_holders_clock_tells_night_hour_and_weekend() -> None:
 
 @given(st.lists(st.integers(0, 50), max_size=120))
 def test_an_account_remembers_the_merchants_it_used_last(merchants: list[int]) -> None:
-    """A merchant is new unless it is among the 32 used last; before the first payment nobody can tell."""
+    """A merchant is new unless it is among the 16 used last; before the first payment nobody can tell."""
     recent: list[int] = []
     vectors, _ = run([payment(START_S + at, merchant=f"m{key}") for at, key in enumerate(merchants)])
     for key, vector in zip(merchants, vectors, strict=True):
         new = vector["account_new_merchant"]
         assert math.isnan(new) if not recent else new == (key not in recent)
-        recent = [key, *(other for other in recent if other != key)][:32]
+        recent = [key, *(other for other in recent if other != key)][:16]
 
 
 def test_new_places_and_countries_need_a_place_to_compare() -> None:

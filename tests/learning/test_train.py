@@ -24,7 +24,7 @@ from cardwatch.learning.replay import Sample, replay_sample
 from cardwatch.learning.score_file import score_file
 from cardwatch.learning.simulate.population import PopulationSpec, simulate_population
 from cardwatch.learning.train import FRAUDS_MIN, TrainingSpec, rows_of, train, train_on_sample
-from cardwatch.models.bundle import Bundle, Costs
+from cardwatch.models.bundle import Bundle, BundleUnusable, Costs
 
 ENGINE = default_engine()
 POPULATION = PopulationSpec(seed=9, accounts=250, days=60, incidents_per_thousand_account_days=6.0)
@@ -217,3 +217,13 @@ def test_a_model_learns_from_the_features_that_are_named(sample: Sample, tmp_pat
     for wrong, fault in ((("amount", "colour"), "colour is no feature"), (("amount", "amount"), "named twice")):
         with pytest.raises(InvalidInput, match=fault):
             train_on_sample(sample, spec=TrainingSpec(source="test", features=wrong), spec_hash="00", out=tmp_path)
+
+
+def test_a_model_serves_with_the_label_delay_it_was_trained_with(rows: list[HistoryRow], tmp_path: Path) -> None:
+    """Its features read labels as late as they did in training, and no other engine may serve it."""
+    engine = default_engine(3 * 86_400)
+    spec = TrainingSpec(source="test", label_delay_ms=3 * DAY_MS, trees=5)
+    train(rows, spec=spec, engine=engine, out=tmp_path)
+    assert open_scorer(tmp_path).spec_hash == engine.spec_hash
+    with pytest.raises(BundleUnusable, match="feature definition"):
+        open_scorer(tmp_path, engine=ENGINE)

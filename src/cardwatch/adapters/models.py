@@ -7,6 +7,7 @@ import msgspec
 from cardwatch.adapters.scorers.bundle_scorer import BundleScorer
 from cardwatch.domain.errors import OperatingError
 from cardwatch.features.engine import FeatureEngine, default_engine
+from cardwatch.features.spec import LABEL_DELAY_MAX_S, LABEL_DELAY_S
 from cardwatch.models import bundle as bundles
 from cardwatch.models.bundle import BundleUnusable, Facts, read_bundle, read_facts
 
@@ -57,16 +58,30 @@ def open_scorer(
     Raises BundleUnusable when the bundle is damaged or was trained with another definition, ScorerUnavailable when
     LightGBM's library cannot be used.
     """
-    engine = default_engine() if engine is None else engine
+    engine = engine or engine_of(read_facts(path or PACKAGED))
     bundle = read_bundle(path or PACKAGED, feature_names=engine.names, spec_hash=engine.spec_hash)
     return BundleScorer(bundle, features=engine.describe(), library=library)
 
 
+def engine_of(facts: Facts) -> FeatureEngine:
+    """Return the engine whose features read labels as late as those that a bundle was trained with."""
+    return default_engine(label_delay_of(facts))
+
+
+def label_delay_of(facts: Facts) -> int:
+    """Return how many seconds old payments are before a bundle's features read their labels.
+
+    An imported bundle does not say, and no feature waits longer than labels are kept: then it is the usual delay.
+    """
+    delay_s = LABEL_DELAY_S if facts.window is None else facts.window.label_delay_ms // 1000
+    return delay_s if 0 <= delay_s <= LABEL_DELAY_MAX_S else LABEL_DELAY_S
+
+
 def _found(name: str, folder: Path) -> FoundModel:
     facts: Facts | None = None
-    engine = default_engine()
     try:
         facts = read_facts(folder)
+        engine = engine_of(facts)
         read_bundle(folder, feature_names=engine.names, spec_hash=engine.spec_hash)
     except OperatingError as error:
         return FoundModel(name, folder, facts, str(error))

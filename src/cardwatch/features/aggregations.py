@@ -301,7 +301,7 @@ def _speed(_feature: Feature, plan: Plan) -> str:
     return f"moved * {HOUR_S}.0 / between"
 
 
-RECENT_MAX = {"merchant_hash": 32, "place_hash": 16, "country_hash": 8, "device_hash": 8}
+RECENT_MAX = {"merchant_hash": 16, "place_hash": 16, "country_hash": 8, "device_hash": 8}
 """How many of each an account remembers."""
 
 _KINDS: dict[str, Callable[[Feature, Plan], str]] = {

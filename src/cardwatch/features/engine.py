@@ -15,7 +15,7 @@ from cardwatch.features.generate import Program, generate
 from cardwatch.features.spec import DAY_S, ENTITIES, LABEL_DELAY_MAX_S, LABEL_DELAY_S, Feature
 from cardwatch.features.table import FEATURES
 
-CODE_VERSION = 2
+CODE_VERSION = 3
 """Raise it when code changes a value or the stored bytes: states and models from before are then not understood."""
 
 PAIR_SEPARATOR = "\x1f"

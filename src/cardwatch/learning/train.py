@@ -20,6 +20,7 @@ from cardwatch import __version__
 from cardwatch.domain.errors import InvalidInput
 from cardwatch.domain.history import HistoryRow
 from cardwatch.features.engine import FeatureEngine
+from cardwatch.features.spec import LABEL_DELAY_S
 from cardwatch.learning import fitting, metrics
 from cardwatch.learning.calibration import Line, fit_line, improves, probabilities
 from cardwatch.learning.card import model_card
@@ -66,7 +67,7 @@ class TrainingSpec(msgspec.Struct, frozen=True, kw_only=True):
     """The window's first instant, inclusive; earlier rows feed the state. None: from the first row."""
     until_ms: int | None = None
     """The window's end, exclusive; later rows are not read. None: to the last row."""
-    label_delay_ms: int = 0
+    label_delay_ms: int = LABEL_DELAY_S * 1000
     """Labels later than this after the window's end are not used, where the source says when they were known."""
     seed: int = 1
     costs: Costs = Costs()

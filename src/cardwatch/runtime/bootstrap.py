@@ -7,12 +7,13 @@ from cardwatch.adapters.channels.provider import MessagingProvider, simulated_pr
 from cardwatch.adapters.channels.twilio_check import check_account
 from cardwatch.adapters.clock import SystemClock, SystemRandomness
 from cardwatch.adapters.gazetteer import OfflineGazetteer
-from cardwatch.adapters.models import find_model, list_models, open_scorer
+from cardwatch.adapters.models import find_model, label_delay_of, list_models, open_scorer
 from cardwatch.adapters.scorers.bundle_scorer import BundleScorer
 from cardwatch.adapters.sqlite.store import SqliteReader, SqliteStore
 from cardwatch.domain.errors import InvalidInput, StoreUnavailable
 from cardwatch.domain.policy import Policy, parse_policy
 from cardwatch.domain.transaction import TransactionRecord
+from cardwatch.models.bundle import read_facts
 from cardwatch.ports import Clock, Gazetteer, Metrics, Randomness, Store
 from cardwatch.runtime.application import Application, Parts
 from cardwatch.runtime.compiled_features import FeatureCompiler, open_engine
@@ -136,8 +137,9 @@ def open_reader(settings: Settings) -> SqliteReader:
 
 def load_judges(settings: Settings) -> Judges:
     """Load what decides: features, model, policy, threshold."""
-    engine = open_engine(settings)
-    scorer = open_scorer(active_model(settings), engine=engine)
+    folder = active_model(settings)
+    engine = open_engine(settings, label_delay_s=label_delay_of(read_facts(folder)))
+    scorer = open_scorer(folder, engine=engine)
     threshold = settings.fraud_threshold if settings.fraud_threshold is not None else scorer.threshold
     return Judges(engine=engine, scorer=scorer, policy=load_policy(settings), threshold=threshold)
 

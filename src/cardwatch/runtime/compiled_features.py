@@ -17,6 +17,7 @@ from cardwatch.features.compiled import numba_installed
 from cardwatch.features.compiled_engine import CompiledEngine
 from cardwatch.features.engine import FeatureEngine, default_engine
 from cardwatch.features.machine_code import MachineCodeUnusable, file_name, load
+from cardwatch.features.spec import LABEL_DELAY_S
 from cardwatch.runtime.settings import Settings
 
 DELAY_S = 30.0
@@ -31,11 +32,11 @@ _SAID_MAX = 200
 _log = structlog.get_logger(__name__)
 
 
-def open_engine(settings: Settings) -> FeatureEngine:
+def open_engine(settings: Settings, *, label_delay_s: int = LABEL_DELAY_S) -> FeatureEngine:
     """Return an engine for these settings, compiled already where machine code lies ready."""
     if why_never_compiled(settings):
-        return default_engine()
-    engine = CompiledEngine()
+        return default_engine(label_delay_s)
+    engine = CompiledEngine(label_delay_s=label_delay_s)
     go_over(engine, settings.compiled_folder)
     return engine
 

@@ -63,7 +63,12 @@ def export_rows(store: Reads) -> Iterator[tuple[str, ...]]:
 
 
 def _payment(record: TransactionRecord) -> tuple[object, ...]:
-    transaction = record.transaction
+    """Return a payment's own columns: a place that was found goes by the name it was found under, with its country.
+
+    What was sent may name the same place otherwise, and who reads the file may have no gazetteer.
+    """
+    transaction, place = record.transaction, record.transaction.place
+    found = place or transaction.merchant_place
     return (
         transaction.transaction_id,
         transaction.user_id,
@@ -73,10 +78,10 @@ def _payment(record: TransactionRecord) -> tuple[object, ...]:
         transaction.merchant,
         transaction.merchant_id,
         format_instant(transaction.timestamp_ms),
-        transaction.location,
-        *_coordinates(transaction.place),
+        place.name if place and place.name else transaction.location,
+        *_coordinates(place),
         *_coordinates(transaction.merchant_place),
-        transaction.country,
+        transaction.country or (found.country if found else None),
         transaction.category,
         transaction.mcc,
         transaction.channel,
