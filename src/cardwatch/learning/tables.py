@@ -157,9 +157,10 @@ def _column_names(path: Path) -> list[str]:
         raise InvalidInput.at("", f"{path}: there is no such file")
     try:
         if path.name.endswith(_CSV_ENDINGS):
-            return list(polars.read_csv(path, n_rows=0, infer_schema=False).columns)
+            return list(polars.read_csv(path, n_rows=0, infer_schema=False, glob=False).columns)
         if path.suffix == ".parquet":
-            return list(polars.read_parquet_schema(path))
+            with path.open("rb") as file:  # a path would be taken for a pattern
+                return list(polars.read_parquet_schema(file))
     except (polars.exceptions.PolarsError, OSError) as error:
         raise InvalidInput.at("", f"{path}: cannot be read: {_first_line(error)}") from None
     raise InvalidInput.at("", f"{path}: is not a .csv, .csv.gz or .parquet file")

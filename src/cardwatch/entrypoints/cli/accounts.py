@@ -4,6 +4,7 @@ from contextlib import closing
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from cardwatch.domain.changes import EraseAccount
@@ -38,7 +39,8 @@ def list_accounts(
     table = Table("account", "name", "phone", "language", "time zone", "state")
     for view in views:
         state = "held" if view.held_since else "opted out" if view.opted_out_at else ""
-        table.add_row(view.user_id, view.name or "", view.phone_number or "", view.language, view.time_zone, state)
+        cells = (view.user_id, view.name or "", view.phone_number or "", view.language, view.time_zone, state)
+        table.add_row(*map(escape, cells))
     console.print(table)
 
 
@@ -56,9 +58,9 @@ def show(user_id: UserId, data_dir: DataDir = None, as_json: Json = False) -> No
     table = Table(show_header=False, box=None)
     for name in view.__struct_fields__:
         if name != "home" and getattr(view, name) not in (None, []):
-            table.add_row(name, str(getattr(view, name)))
+            table.add_row(name, escape(str(getattr(view, name))))
     if view.home is not None:
-        table.add_row("home", str(view.home.location or f"{view.home.latitude}, {view.home.longitude}"))
+        table.add_row("home", escape(str(view.home.location or f"{view.home.latitude}, {view.home.longitude}")))
     console.print(table)
 
 
@@ -71,7 +73,8 @@ def release(user_id: UserId, data_dir: DataDir = None) -> None:
             raise CardwatchError(f"there is no account {user_id}")
         release_account(user_id, store=store)
     was_held = account.held_since_ms is not None
-    console.print(f"{user_id} is asked again about suspicious payments" if was_held else f"{user_id} was not held")
+    now = "is asked again about suspicious payments" if was_held else "was not held"
+    console.print(f"{user_id} {now}", markup=False)
 
 
 @app.command()
@@ -87,4 +90,4 @@ def erase(
         if store.apply([EraseAccount(user_id)]) is not None:
             raise CardwatchError(f"there is no account {user_id}")
         store.scrub()  # moved rows leave copies in the file's free pages
-    console.print(f"the personal data of {user_id} is erased")
+    console.print(f"the personal data of {user_id} is erased", markup=False)

@@ -4,6 +4,7 @@ import sys
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from cardwatch import __version__
 from cardwatch.domain.errors import CardwatchError
@@ -97,4 +98,6 @@ def _fail(error: Exception) -> int:
 
 
 def _escape(text: str) -> str:
-    return " ".join(text.replace("[", "\\[").split())
+    """Return one line that a terminal shows as it is: no markup, and nothing that moves its cursor."""
+    line = " ".join(text.split())
+    return escape("".join(one if one.isprintable() else "\ufffd" for one in line))

@@ -8,18 +8,24 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from cardwatch.domain.errors import InvalidInput
+from cardwatch.domain.times import DAY_MS
 from cardwatch.entrypoints.cli.history import FileFormat
+from cardwatch.entrypoints.cli.options import duration_text
 from cardwatch.entrypoints.cli.output import notes, phases
 from cardwatch.features.engine import FeatureEngine, default_engine
 from cardwatch.learning.dataset_formats import FORMATS, read_map
 from cardwatch.learning.fields import Tokens
-from cardwatch.runtime.bootstrap import open_gazetteer
+from cardwatch.models.bundle import Bundle, BundleUnusable, read_bundle, read_facts
+from cardwatch.runtime.bootstrap import find_model, open_gazetteer
 from cardwatch.runtime.card_token_key import card_token_key
 from cardwatch.runtime.settings import Settings
 
 if TYPE_CHECKING:
     from cardwatch.learning.columns import PaymentColumns
     from cardwatch.learning.running import Running
+
+DEFAULT_DELAY_MS = 7 * DAY_MS
+"""How old the labels are that the packaged model's features read."""
 
 COMPILED_FOLDER = "compiled"
 """Where the data folder keeps compiled programs."""
@@ -48,6 +54,26 @@ def engine_of(label_delay_ms: int) -> FeatureEngine:
         return default_engine(label_delay_ms // 1000)
     except ValueError as error:
         raise InvalidInput.at("", f"--label-delay: {error}") from None
+
+
+def bundle_for(engine: FeatureEngine, model: Path | None, settings: Settings) -> Bundle:
+    """Open the bundle that is named, the packaged one for None.
+
+    Raises BundleUnusable, and where another --label-delay is all that it needs, InvalidInput that says which.
+    """
+    folder = model or find_model("default", settings.data_dir)
+    try:
+        return read_bundle(folder, feature_names=engine.names, spec_hash=engine.spec_hash)
+    except BundleUnusable:
+        facts = read_facts(folder)
+        candidates = {DEFAULT_DELAY_MS, *([facts.window.label_delay_ms] if facts.window else [])}
+        wanted = next((one for one in candidates if engine_of(one).spec_hash == facts.spec_hash), None)
+        if wanted is None or wanted == engine.label_delay_s * 1000:
+            raise
+        given, right = duration_text(engine.label_delay_s * 1000), duration_text(wanted)
+        raise InvalidInput.at(
+            "", f"model bundle {folder}: trained with --label-delay {right}, not {given}: give --label-delay {right}"
+        ) from None
 
 
 @contextmanager

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from cardwatch.entrypoints.cli.batch import Workers, engine_of, open_columns, shown
+from cardwatch.entrypoints.cli.batch import Workers, bundle_for, engine_of, open_columns, shown
 from cardwatch.entrypoints.cli.costs import TextCost, WrongChallenge, costs_from
 from cardwatch.entrypoints.cli.history import Columns, Data, Format, From, Until, instant
 from cardwatch.entrypoints.cli.options import DataDir, Json, LabelDelay, duration_ms, require_suffix, settings_for
 from cardwatch.entrypoints.cli.output import console, print_json
 from cardwatch.entrypoints.cli.threads import wait_quietly
-from cardwatch.models.bundle import Costs, read_bundle
-from cardwatch.runtime.bootstrap import find_model
+from cardwatch.learning.tables import check_writable
+from cardwatch.models.bundle import Costs
 
 if TYPE_CHECKING:
     from cardwatch.learning.evaluate.measure import Evaluation
@@ -45,9 +45,9 @@ def evaluate(
     require_suffix(out, ".html")
     costs_from(wrong_challenge, text, otherwise=Costs())  # refused before anything is read
     settings = settings_for(data_dir)
-    folder = model or find_model("default", settings.data_dir)
-    bundle = read_bundle(folder, feature_names=engine.names, spec_hash=engine.spec_hash)
+    bundle = bundle_for(engine, model, settings)
     costs = costs_from(wrong_challenge, text, otherwise=bundle.facts.costs or Costs())
+    check_writable(out)
     payments = open_columns(data, layout, columns, settings)
     with shown(settings, workers) as running:
         found = measured(

@@ -1,8 +1,9 @@
 """`seed`, `import` and `export`: history into the store, and payments with their labels out of it."""
 
 import csv
+import os
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, Annotated
@@ -16,6 +17,7 @@ from cardwatch.entrypoints.cli.options import DataDir, Json, LabelDelay, duratio
 from cardwatch.entrypoints.cli.output import console, notes, print_json, progress
 from cardwatch.learning.dataset_formats import FORMATS, read_map
 from cardwatch.learning.datasets import Dataset, Rejected, Tokens, usable_rows
+from cardwatch.learning.tables import check_writable, move
 from cardwatch.runtime.bootstrap import (
     load_judges,
     open_gazetteer,
@@ -46,7 +48,9 @@ def seed(data_dir: DataDir = None, as_json: Json = False) -> None:
     if as_json:
         print_json({"accounts": seeded.accounts, "payments": seeded.payments, "data_dir": str(settings.data_dir)})
         return
-    console.print(f"{seeded.accounts} accounts and {seeded.payments} payments written to {settings.data_dir}")
+    console.print(
+        f"{seeded.accounts} accounts and {seeded.payments} payments written to {settings.data_dir}", markup=False
+    )
     if not seeded.accounts:
         console.print("everything was there already")
 
@@ -108,7 +112,7 @@ def import_payments(
         f"{imported.added:,} payments and {imported.accounts:,} accounts added, {imported.known:,} were there already"
     )
     if reasons.count:
-        console.print(f"{reasons.count:,} rows were not used; each with its reason in {reasons.path}")
+        console.print(f"{reasons.count:,} rows were not used; each with its reason in {reasons.path}", markup=False)
 
 
 def export(
@@ -121,7 +125,7 @@ def export(
     count = 0
     with (
         closing(open_reader(settings_for(data_dir))) as reader,
-        out.open("w", newline="", encoding="utf-8") as file,
+        _whole(out) as file,
         progress("exporting") as advance,
     ):
         writer = csv.writer(file)
@@ -133,7 +137,7 @@ def export(
     if as_json:
         print_json({"payments": count, "file": str(out)})
         return
-    console.print(f"{count:,} payments written to {out}; train on them with --format cardwatch")
+    console.print(f"{count:,} payments written to {out}; train on them with --format cardwatch", markup=False)
 
 
 def open_dataset(data: Path, layout: FileFormat | None, columns: Path | None, settings: Settings) -> Dataset:
@@ -169,6 +173,19 @@ def instant(text: str | None, option: str) -> int | None:
         return parse_instant(f"{text}T00:00:00Z" if len(text) == len("2018-07-25") else text)
     except ValueError as error:
         raise InvalidInput.at("", f"{option} {error}, or a day such as 2018-07-25") from error
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[IO[str]]:
+    """Give a file that gets its name when it is whole; what had the name stays until then."""
+    check_writable(path)
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.new")
+    try:
+        with unfinished.open("w", newline="", encoding="utf-8") as file:
+            yield file
+        move(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 class _Rejects:

@@ -6,14 +6,13 @@ from typing import Annotated, TypeAlias
 import typer
 
 from cardwatch.domain.errors import InvalidInput
-from cardwatch.entrypoints.cli.batch import Workers, engine_of, open_columns, shown
+from cardwatch.entrypoints.cli.batch import Workers, bundle_for, engine_of, open_columns, shown
 from cardwatch.entrypoints.cli.costs import TextCost, WrongChallenge, costs_from
 from cardwatch.entrypoints.cli.history import Columns, Data, Format, From, Until, instant
 from cardwatch.entrypoints.cli.options import DataDir, Json, LabelDelay, duration_ms, require_suffix, settings_for
 from cardwatch.entrypoints.cli.output import console, print_json
 from cardwatch.entrypoints.cli.threads import wait_quietly
-from cardwatch.models.bundle import Costs, read_bundle
-from cardwatch.runtime.bootstrap import find_model
+from cardwatch.models.bundle import Costs
 
 GenuineShare: TypeAlias = Annotated[
     float, typer.Option("--genuine-share", help="Share of genuine payments that trees grow on, weighted for all.")
@@ -36,6 +35,7 @@ def features(
     until: Until = None,
     label_delay: LabelDelay = "7d",
     workers: Workers = None,
+    as_json: Json = False,
 ) -> None:
     """Compute the features of every payment in a file, as the server would have; stopped, it goes on when repeated."""
     from cardwatch.learning.feature_file import feature_file  # noqa: PLC0415  needs the train extra
@@ -48,7 +48,10 @@ def features(
     payments = open_columns(data, layout, columns, settings)
     with shown(settings, workers) as running:
         count = feature_file(payments, engine=engine, out=out, options=options, running=running)
-    console.print(f"{count:,} rows of features written to {out}")
+    if as_json:
+        print_json({"payments": count, "file": str(out)})
+        return
+    console.print(f"{count:,} rows of features written to {out}", markup=False)
 
 
 def train(
@@ -91,6 +94,9 @@ def train(
     )
     check(spec)
     engine, settings = engine_of(spec.label_delay_ms), settings_for(data_dir)
+    unknown = [name for name in spec.features if name not in engine.names]
+    if unknown:  # before hours of replay
+        raise InvalidInput.at("", f"{unknown[0]} is no feature; docs/features.md lists them")
     payments = open_columns(data, layout, columns, settings)
     with shown(settings, workers) as running:
         bundle = train_bundle(payments, spec=spec, engine=engine, out=out, running=running)
@@ -98,7 +104,7 @@ def train(
     if as_json:
         print_json(facts)
         return
-    console.print(f"{facts.model_version} written to {out}: {facts.summary}")
+    console.print(f"{facts.model_version} written to {out}: {facts.summary}", markup=False)
 
 
 def score(
@@ -114,6 +120,7 @@ def score(
     until: Until = None,
     label_delay: LabelDelay = "7d",
     workers: Workers = None,
+    as_json: Json = False,
 ) -> None:
     """Score the payments of a file with a model; earlier rows feed the state. Stopped, it goes on when repeated."""
     wait_quietly()
@@ -124,12 +131,14 @@ def score(
     require_suffix(out, ".parquet")
     settings = settings_for(data_dir)
     options = Options(from_ms=instant(since, "--from"), until_ms=instant(until, "--until"))
-    folder = model or find_model("default", settings.data_dir)
-    bundle = read_bundle(folder, feature_names=engine.names, spec_hash=engine.spec_hash)
+    bundle = bundle_for(engine, model, settings)
     payments = open_columns(data, layout, columns, settings)
     with shown(settings, workers) as running:
         count = score_file(payments, bundle=bundle, engine=engine, out=out, options=options, running=running)
-    console.print(f"{count:,} scores written to {out}")
+    if as_json:
+        print_json({"payments": count, "file": str(out)})
+        return
+    console.print(f"{count:,} scores written to {out}", markup=False)
 
 
 def _names(path: Path) -> tuple[str, ...]:

@@ -29,6 +29,12 @@ def duration_ms(text: str) -> int:
     return int(number) * _UNITS_MS[unit]
 
 
+def duration_text(duration: int) -> str:
+    """Write milliseconds as `duration_ms` reads them."""
+    unit = next(unit for unit, size in _UNITS_MS.items() if duration % size == 0)
+    return f"{duration // _UNITS_MS[unit]}{unit}"
+
+
 def require_suffix(out: Path, suffix: str) -> None:
     """Refuse an output file whose name promises another format than is written."""
     if out.suffix != suffix:

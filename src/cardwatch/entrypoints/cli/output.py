@@ -31,15 +31,18 @@ def progress(text: str, *, total: int | None = None) -> Iterator[Callable[[int],
 
 @contextmanager
 def phases() -> Iterator[Callable[[str, int | None], Callable[[int], None]]]:
-    """Show a bar for each step of long work; the function given begins one, and returns what advances it."""
+    """Show a bar for each step of long work; the function given begins one, and returns what advances it.
+
+    Where no terminal shows it nothing is written at all.
+    """
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=notes, transient=not notes.is_terminal) as bar:
+    with Progress(*columns, console=notes, disable=not notes.is_terminal) as bar:
 
         def begin(text: str, total: int | None) -> Callable[[int], None]:
             task = bar.add_task(text, total=total)

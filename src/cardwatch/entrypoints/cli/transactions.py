@@ -52,8 +52,8 @@ def _table(views: Sequence[TransactionView], *, wide: bool) -> Table:
         table.add_column(name, justify=justify, no_wrap=True)
     for view in views:
         score = "" if view.fraud_score is None else f"{view.fraud_score:.4f}"
-        cells = [view.transaction_id, view.timestamp[5:16].replace("T", " ")]
-        cells += [view.user_id, escape(view.merchant), score] if wide else []
+        cells = [escape(view.transaction_id), view.timestamp[5:16].replace("T", " ")]
+        cells += [escape(view.user_id), escape(view.merchant), score] if wide else []
         table.add_row(*cells, f"{view.amount} {view.currency}", view.status)
     return table
 
@@ -110,7 +110,7 @@ def _print(view: TransactionView) -> None:
     for name in view.__struct_fields__:
         value = getattr(view, name)
         if name not in ("reasons", "challenge", "label") and value is not None:
-            table.add_row(name, str(value))
+            table.add_row(name, escape(str(value)))
     console.print(table)
     for reason in view.reasons:
         console.print(f"  {reason.contribution:+.2f}  {reason.text}", markup=False)

@@ -73,7 +73,7 @@ def threshold_cost(found: Evaluation) -> str:
     drawing = Drawing(
         _threshold_axis(found),
         Axis(
-            label="Cost per 1,000 payments", low=0, high=ticks[-1], ticks=tuple((one, f"{one:,.4g}") for one in ticks)
+            label="Cost per 1,000 payments", low=0, high=ticks[-1], ticks=tuple((one, f"{one:,.10g}") for one in ticks)
         ),
         description=f"Expected cost at every threshold; {found.in_use.cost_minor * 10:,.2f} per 1,000 payments at the "
         f"threshold in use, {found.cheapest.cost_minor * 10:,.2f} at the cheapest in hindsight.",

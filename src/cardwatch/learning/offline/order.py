@@ -74,7 +74,7 @@ def positions(folder: Path) -> Ints:
 def window_rows(folder: Path) -> "pl.LazyFrame":
     """Return the payments of the window in order: id, time, label and amount."""
     pl = require_polars()
-    return pl.scan_ipc(sorted((folder / "order").glob("rows-*.arrow")))  # type: ignore[no-any-return]
+    return pl.scan_ipc(sorted((folder / "order").glob("rows-*.arrow")), glob=False)  # type: ignore[no-any-return]
 
 
 def _write_order(
@@ -86,7 +86,9 @@ def _write_order(
     first = None
     position = 0
     for at, parts in enumerate(slices):
-        frame = pl.concat([pl.scan_ipc(path).slice(begin, end - begin).collect() for path, begin, end in parts])
+        frame = pl.concat(
+            [pl.scan_ipc(path, glob=False).slice(begin, end - begin).collect() for path, begin, end in parts]
+        )
         frame = frame.sort("time_ms", "transaction_id", "row")
         numbers[frame["row"].to_numpy() - 1] = np.arange(position, position + frame.height)
         kept = frame if from_ms is None else frame.filter(pl.col("time_ms") >= from_ms)
@@ -102,7 +104,7 @@ def _write_order(
 def _slices(paths: list[Path], slice_rows: int) -> Iterator[list[_Rows]]:
     """Yield the slices of time that hold about `slice_rows` payments each: which rows (begin, end) of which batch."""
     pl = require_polars()
-    of_batches = [pl.read_ipc(path, columns=["time_ms"])["time_ms"].to_numpy() for path in paths]
+    of_batches = [pl.scan_ipc(path, glob=False).select("time_ms").collect()["time_ms"].to_numpy() for path in paths]
     samples = np.sort(np.concatenate([times[::_SAMPLE_EVERY] for times in of_batches] or [np.empty(0, np.int64)]))
     cuts = np.unique(samples[:: max(1, slice_rows // _SAMPLE_EVERY)])[1:]
     places = [[0, *np.searchsorted(times, cuts).tolist(), len(times)] for times in of_batches]

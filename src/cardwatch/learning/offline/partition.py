@@ -129,7 +129,7 @@ def _files(folder: Path, partition: Partition) -> "list[pl.LazyFrame]":
     named = [(partition.entity, place) for place in partition.payments]
     named += [(f"{partition.entity}-labels", place) for place in partition.labels]
     return [
-        pl.scan_ipc(batch_folder(folder, batch) / f"{name}.arrow").slice(begin, end - begin)
+        pl.scan_ipc(batch_folder(folder, batch) / f"{name}.arrow", glob=False).slice(begin, end - begin)
         for name, (batch, begin, end) in named
         if end > begin
     ]
