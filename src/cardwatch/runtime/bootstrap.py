@@ -137,11 +137,15 @@ def open_reader(settings: Settings) -> SqliteReader:
 
 def load_judges(settings: Settings) -> Judges:
     """Load what decides: features, model, policy, threshold."""
-    folder = active_model(settings)
-    engine = open_engine(settings, label_delay_s=label_delay_of(read_facts(folder)))
-    scorer = open_scorer(folder, engine=engine)
+    engine = open_engine(settings, label_delay_s=active_label_delay(settings))
+    scorer = open_scorer(active_model(settings), engine=engine)
     threshold = settings.fraud_threshold if settings.fraud_threshold is not None else scorer.threshold
     return Judges(engine=engine, scorer=scorer, policy=load_policy(settings), threshold=threshold)
+
+
+def active_label_delay(settings: Settings) -> int:
+    """Return how many seconds old payments are before the active model's features read their labels."""
+    return label_delay_of(read_facts(active_model(settings)))
 
 
 def load_policy(settings: Settings) -> Policy:

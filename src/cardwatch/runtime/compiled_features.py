@@ -62,9 +62,10 @@ def go_over(engine: CompiledEngine, folder: Path) -> str:
     return ""
 
 
-def how_features_run(settings: Settings) -> str:
+def how_features_run(settings: Settings, *, label_delay_s: int = LABEL_DELAY_S) -> str:
     """Return "compiled", or "interpreted" and why."""
-    why = why_never_compiled(settings) or go_over(CompiledEngine(), settings.compiled_folder)
+    why = why_never_compiled(settings)
+    why = why or go_over(CompiledEngine(label_delay_s=label_delay_s), settings.compiled_folder)
     return f"interpreted ({why})" if why else "compiled"
 
 

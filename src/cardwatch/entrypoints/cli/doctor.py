@@ -13,7 +13,15 @@ import typer
 from cardwatch.domain.errors import CardwatchError
 from cardwatch.entrypoints.cli.options import DataDir, Json, settings_for
 from cardwatch.entrypoints.cli.output import console, print_json
-from cardwatch.runtime.bootstrap import check_twilio, list_models, load_judges, load_policy, open_gazetteer, open_reader
+from cardwatch.runtime.bootstrap import (
+    active_label_delay,
+    check_twilio,
+    list_models,
+    load_judges,
+    load_policy,
+    open_gazetteer,
+    open_reader,
+)
 from cardwatch.runtime.compiled_features import how_features_run
 from cardwatch.runtime.settings import Settings
 
@@ -54,7 +62,7 @@ def _findings(data_dir: DataDir, *, offline: bool) -> Iterator[Finding]:
     yield _try("store", lambda: _store(settings))
     yield _try("policy", lambda: _policy(settings))
     yield _try("model", lambda: _model(settings))
-    yield Finding("features", True, how_features_run(settings))
+    yield _try("features", lambda: how_features_run(settings, label_delay_s=active_label_delay(settings)))
     yield _try("places", _places)
     if settings.uses_twilio and not settings.exposed:
         yield Finding("webhook", False, "CARDWATCH_PUBLIC_URL must be the address that Twilio reaches this server at")
