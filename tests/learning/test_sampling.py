@@ -55,7 +55,7 @@ def test_probabilities_stay_calibrated_on_a_tenth_of_the_genuine_payments() -> N
 
 def _grown(matrix: Floats, frauds: Labels, growth: Growth) -> lightgbm.Booster:
     window = BinnedWindow(matrix, frauds, names=("a", "b"), bins_until=len(frauds), growth=growth)
-    return window.grow(len(frauds), trees=150)
+    return window.grow(len(frauds), trees=80)
 
 
 def _population(count: int, *, seed: int) -> tuple[Floats, Labels]:
