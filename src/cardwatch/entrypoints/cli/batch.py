@@ -57,11 +57,11 @@ def engine_of(label_delay_ms: int) -> FeatureEngine:
 
 
 def bundle_for(engine: FeatureEngine, model: Path | None, settings: Settings) -> Bundle:
-    """Open the bundle that is named, the packaged one for None.
+    """Open the bundle of a folder, or of a name that `cardwatch model list` gives; the packaged one for None.
 
     Raises BundleUnusable, and where another --label-delay is all that it needs, InvalidInput that says which.
     """
-    folder = model or find_model("default", settings.data_dir)
+    folder = find_model("default" if model is None else str(model), settings.data_dir)
     try:
         return read_bundle(folder, feature_names=engine.names, spec_hash=engine.spec_hash)
     except BundleUnusable:

@@ -25,7 +25,7 @@ def evaluate(
     layout: Format = None,
     columns: Columns = None,
     model: Annotated[
-        Path | None, typer.Option("--model", help="Folder of the bundle; default: the packaged model.")
+        Path | None, typer.Option("--model", help="Folder or name of the bundle; default: the packaged model.")
     ] = None,
     data_dir: DataDir = None,
     since: From = None,

@@ -113,7 +113,7 @@ def score(
     layout: Format = None,
     columns: Columns = None,
     model: Annotated[
-        Path | None, typer.Option("--model", help="Folder of the bundle; default: the packaged model.")
+        Path | None, typer.Option("--model", help="Folder or name of the bundle; default: the packaged model.")
     ] = None,
     data_dir: DataDir = None,
     since: From = None,
