@@ -49,20 +49,20 @@ def test_a_file_becomes_features_and_scores_of_its_window(
 
 
 @pytest.mark.parametrize(
-    ("options", "complaint"),
+    ("options", "expected"),
     [
-        (["--from", "2030-01-01"], "no payment lies between --from and --until"),
-        (["--label-delay", "9999d"], "--label-delay: the label delay must be from 0 to"),
-        (["--out", "features.csv"], "must end in .parquet"),
-        (["--out", "nowhere/features.parquet"], "nowhere/features.parquet: cannot be written"),
+        (["--from", "2030-01-01"], (1, "no payment lies between --from and --until")),
+        (["--label-delay", "9999d"], (2, "--label-delay: the label delay must be from 0 to")),
+        (["--out", "features.csv"], (2, "must end in .parquet")),
+        (["--out", "nowhere/features.parquet"], (1, "nowhere/features.parquet: cannot be written")),
     ],
 )
 def test_what_cannot_be_done_is_one_clear_line(
-    shared: list[str], tmp_path: Path, options: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+    shared: list[str], tmp_path: Path, options: list[str], expected: tuple[int, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Empty windows, delays that no label may have, and outputs that cannot be."""
+    """Empty windows and outputs that cannot be are failures; delays that no label may have are wrong usage."""
     out = [] if "--out" in options else ["--out", str(tmp_path / "features.parquet")]
-    assert run(["features", *shared, *out, *options]) == 1
+    assert run(["features", *shared, *out, *options]) == expected[0]
     printed = capsys.readouterr().err.replace("\n", " ")
-    assert complaint in printed
+    assert expected[1] in printed
     assert list(tmp_path.glob("*.work")) == []

@@ -83,7 +83,7 @@ def test_another_label_delay_is_named(payments: Path, capsys: pytest.CaptureFixt
     """A model whose features read labels of another age is not said to be out of date."""
     shared = ["--data", str(payments), "--format", "cardwatch", "--label-delay", "36h"]
     for command, out in (("score", "x.parquet"), ("evaluate", "x.html")):
-        assert run([command, *shared, "--out", out]) == 1
+        assert run([command, *shared, "--out", out]) == 2
         assert "trained with --label-delay 7d, not 36h: give --label-delay 7d" in capsys.readouterr().err
 
 

@@ -20,6 +20,7 @@ from cardwatch.entrypoints.cli import (
     serve,
     transactions,
 )
+from cardwatch.entrypoints.cli.options import WrongUsage
 from cardwatch.entrypoints.cli.output import console, notes
 from cardwatch.runtime.settings import WrongSetting
 
@@ -94,7 +95,7 @@ def _fail(error: Exception) -> int:
     else:
         message = str(error)
     notes.print(f"[bold red]error:[/] {_escape(message)}")
-    return WRONG_USAGE if isinstance(error, _UsageError | WrongSetting) else FAILED
+    return WRONG_USAGE if isinstance(error, _UsageError | WrongSetting | WrongUsage) else FAILED
 
 
 def _escape(text: str) -> str:

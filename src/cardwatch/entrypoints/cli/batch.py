@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from cardwatch.domain.errors import InvalidInput
 from cardwatch.domain.times import DAY_MS
 from cardwatch.entrypoints.cli.history import FileFormat
-from cardwatch.entrypoints.cli.options import duration_text
+from cardwatch.entrypoints.cli.options import WrongUsage, duration_text
 from cardwatch.entrypoints.cli.output import notes, phases
 from cardwatch.features.engine import FeatureEngine, default_engine
 from cardwatch.learning.dataset_formats import FORMATS, read_map
@@ -40,7 +39,7 @@ def open_columns(data: Path, layout: FileFormat | None, columns: Path | None, se
     from cardwatch.learning.columns import PaymentColumns  # noqa: PLC0415  needs the train extra
 
     if (layout is None) == (columns is None):
-        raise InvalidInput.at("", "give either --format or --map")
+        raise WrongUsage.at("", "give either --format or --map")
     known = FORMATS[layout.value] if layout is not None else read_map(columns or Path())
     found = PaymentColumns(data, known, tokens=Tokens(card_token_key(settings)), gazetteer=open_gazetteer())
     if found.notice:
@@ -53,7 +52,7 @@ def engine_of(label_delay_ms: int) -> FeatureEngine:
     try:
         return default_engine(label_delay_ms // 1000)
     except ValueError as error:
-        raise InvalidInput.at("", f"--label-delay: {error}") from None
+        raise WrongUsage.at("", f"--label-delay: {error}") from None
 
 
 def bundle_for(engine: FeatureEngine, model: Path | None, settings: Settings) -> Bundle:
@@ -71,7 +70,7 @@ def bundle_for(engine: FeatureEngine, model: Path | None, settings: Settings) ->
         if wanted is None or wanted == engine.label_delay_s * 1000:
             raise
         given, right = duration_text(engine.label_delay_s * 1000), duration_text(wanted)
-        raise InvalidInput.at(
+        raise WrongUsage.at(
             "", f"model bundle {folder}: trained with --label-delay {right}, not {given}: give --label-delay {right}"
         ) from None
 

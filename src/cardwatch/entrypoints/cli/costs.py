@@ -5,8 +5,8 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-from cardwatch.domain.errors import InvalidInput
 from cardwatch.domain.money import AMOUNT_MINOR_MAX
+from cardwatch.entrypoints.cli.options import WrongUsage
 from cardwatch.models.bundle import Costs
 
 WrongChallenge: TypeAlias = Annotated[
@@ -33,5 +33,5 @@ def _minor(amount: str | None, option: str, otherwise: int) -> int:
     except InvalidOperation:
         minor = Decimal(-1)
     if not minor.is_finite() or not 0 <= minor <= AMOUNT_MINOR_MAX or minor != minor.to_integral_value():
-        raise InvalidInput.at("", f"{option} must be an amount of 0 or more with at most two decimals, such as 50.00")
+        raise WrongUsage.at("", f"{option} must be an amount of 0 or more with at most two decimals, such as 50.00")
     return int(minor)

@@ -10,10 +10,17 @@ from typing import IO, Annotated
 
 import typer
 
-from cardwatch.domain.errors import InvalidInput
 from cardwatch.domain.history import HistoryRow
 from cardwatch.domain.times import parse_instant
-from cardwatch.entrypoints.cli.options import DataDir, Json, LabelDelay, duration_ms, require_suffix, settings_for
+from cardwatch.entrypoints.cli.options import (
+    DataDir,
+    Json,
+    LabelDelay,
+    WrongUsage,
+    duration_ms,
+    require_suffix,
+    settings_for,
+)
 from cardwatch.entrypoints.cli.output import console, notes, print_json, progress
 from cardwatch.learning.dataset_formats import FORMATS, read_map
 from cardwatch.learning.datasets import Dataset, Rejected, Tokens, usable_rows
@@ -143,7 +150,7 @@ def export(
 def open_dataset(data: Path, layout: FileFormat | None, columns: Path | None, settings: Settings) -> Dataset:
     """Open a file of payments by a known format or a column map; card numbers in it become tokens."""
     if (layout is None) == (columns is None):
-        raise InvalidInput.at("", "give either --format or --map")
+        raise WrongUsage.at("", "give either --format or --map")
     known = FORMATS[layout.value] if layout is not None else None
     dataset = Dataset(
         data,
@@ -172,7 +179,7 @@ def instant(text: str | None, option: str) -> int | None:
     try:
         return parse_instant(f"{text}T00:00:00Z" if len(text) == len("2018-07-25") else text)
     except ValueError as error:
-        raise InvalidInput.at("", f"{option} {error}, or a day such as 2018-07-25") from error
+        raise WrongUsage.at("", f"{option} {error}, or a day such as 2018-07-25") from error
 
 
 @contextmanager

@@ -21,11 +21,15 @@ LabelDelay: TypeAlias = Annotated[
 _UNITS_MS = {"d": DAY_MS, "h": HOUR_MS, "m": MINUTE_MS}
 
 
+class WrongUsage(InvalidInput):
+    """A command line that asks for what cannot be."""
+
+
 def duration_ms(text: str) -> int:
     """Read a duration such as 7d, 12h or 30m."""
     number, unit = text[:-1], text[-1:]
     if unit not in _UNITS_MS or not number.isascii() or not number.isdigit() or len(number) > 5:
-        raise InvalidInput.at("", "--label-delay must be a number of days, hours or minutes, such as 7d, 12h or 30m")
+        raise WrongUsage.at("", "--label-delay must be a number of days, hours or minutes, such as 7d, 12h or 30m")
     return int(number) * _UNITS_MS[unit]
 
 
@@ -38,7 +42,7 @@ def duration_text(duration: int) -> str:
 def require_suffix(out: Path, suffix: str) -> None:
     """Refuse an output file whose name promises another format than is written."""
     if out.suffix != suffix:
-        raise InvalidInput.at("", f"--out {out.name} must end in {suffix}, the format that is written")
+        raise WrongUsage.at("", f"--out {out.name} must end in {suffix}, the format that is written")
 
 
 def settings_for(data_dir: Path | None = None, **overrides: object) -> Settings:
