@@ -59,17 +59,23 @@ def test_a_file_becomes_a_model_and_the_model_a_report(
         (["--out", "report.html", "--cost-text", "-1"], "--cost-text must be an amount"),
         (["--out", "report.html", "--cost-wrong-challenge", "0.001"], "--cost-wrong-challenge must be an amount"),
         (["--out", "report.html", "--label-delay", "soon"], "--label-delay must be"),
-        (["--out", "report.html", "--model", "/nowhere"], "bundle.json cannot be read"),
     ],
 )
-def test_what_evaluate_cannot_do_is_one_line(
+def test_what_evaluate_cannot_take_is_one_line(
     payments: Path, options: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The line names the option or the file; the exit code says that it failed."""
-    assert run(["evaluate", "--data", str(payments), "--format", "handbook", *options]) == 1
+    """The line names the option; the exit code says that it was used wrongly."""
+    assert run(["evaluate", "--data", str(payments), "--format", "handbook", *options]) == 2
     error = capsys.readouterr().err
     assert complaint in error
     assert len(error.strip().splitlines()) == 1
+
+
+def test_a_model_that_is_not_there_is_one_line(payments: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The line names it and those that are there; the exit code says that it failed."""
+    options = ["--out", "report.html", "--model", "/nowhere"]
+    assert run(["evaluate", "--data", str(payments), "--format", "handbook", *options]) == 1
+    assert capsys.readouterr().err.strip() == "error: there is no model /nowhere; known are default"
 
 
 def test_costs_are_hundredths_and_may_be_nothing() -> None:
