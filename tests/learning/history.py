@@ -9,8 +9,8 @@ from cardwatch.domain.money import Money
 from cardwatch.domain.place import Place
 from cardwatch.domain.times import utc_offset_s
 from cardwatch.domain.transaction import Transaction
-from cardwatch.features.engine import default_engine
-from cardwatch.learning.replay import Replay
+from cardwatch.features.engine import FeatureEngine, States, default_engine
+from cardwatch.features.event import PaymentEvent, payment_event
 from cardwatch.learning.seed_accounts import seed_accounts
 from cardwatch.learning.simulate.demo import everyday_history
 
@@ -18,6 +18,39 @@ ENGINE = default_engine()
 NOW_MS = 1_795_363_200_000
 """2026-11-22T16:00:00Z, a Sunday."""
 ACCOUNTS = seed_accounts(created_at_ms=0)
+
+
+class Replay:
+    """The engine over states kept in memory, decoded: what a store does, without the bytes."""
+
+    def __init__(self, engine: FeatureEngine) -> None:
+        """Begin with no history at all."""
+        self._engine = engine
+        self._states: dict[tuple[str, str], list[int]] = {}
+
+    def vector(self, transaction: Transaction, account: Account) -> list[float]:
+        """Return a payment's features, then apply its effect."""
+        event = payment_event(transaction, account)
+        return self._engine.step(event, self._states_of(event))
+
+    def read(self, transaction: Transaction, account: Account) -> list[float]:
+        """Return a payment's features and change nothing."""
+        event = payment_event(transaction, account)
+        return self._engine.read(event, self._states_of(event))
+
+    def apply(self, transaction: Transaction, account: Account) -> None:
+        """Apply a payment's effect alone."""
+        event = payment_event(transaction, account)
+        self._engine.update(event, self._states_of(event))
+
+    def _states_of(self, event: PaymentEvent) -> States:
+        keys = self._engine.keys(event)
+        found = {entity: self._states.get((entity, key)) for entity, key in keys}
+        if None in found.values():
+            fresh = self._engine.load(keys, [None] * len(keys))
+            for entity, key in keys:
+                self._states.setdefault((entity, key), fresh[entity])
+        return {entity: self._states[entity, key] for entity, key in keys}
 
 
 @cache

@@ -10,9 +10,8 @@ from cardwatch.domain.account import Account
 from cardwatch.domain.history import HistoryRow
 from cardwatch.domain.times import HOUR_MS
 from cardwatch.learning.metrics import average_precision, calibration_error, reliability, roc_auc
-from cardwatch.learning.replay import Replay
 from cardwatch.learning.simulate.population import PopulationSpec, simulate_population
-from tests.learning.history import ACCOUNTS, ENGINE, NOW_MS, packaged_scorer, payment, seeded
+from tests.learning.history import ACCOUNTS, ENGINE, NOW_MS, Replay, packaged_scorer, payment, seeded
 
 FRESH = PopulationSpec(seed=424242, accounts=700, days=90)
 SEEDS = (1, 2, 3)

@@ -14,11 +14,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from cardwatch.domain.account import Account
 from cardwatch.domain.history import HistoryRow
-from cardwatch.domain.transaction import Transaction
-from cardwatch.features.engine import FeatureEngine, States
-from cardwatch.features.event import PaymentEvent, payment_event
+from cardwatch.features.engine import FeatureEngine
 from cardwatch.learning.columns import PaymentColumns
 from cardwatch.learning.frames import HistoryColumns
 from cardwatch.learning.offline.pipeline import READING, Options, Replayed, replay_columns
@@ -28,40 +25,7 @@ from cardwatch.learning.running import Phases, Progress, Running, no_progress
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Progress", "Replay", "Sample", "no_progress", "replay_sample", "replayed"]
-
-
-class Replay:
-    """The engine over states kept in memory, decoded: what a store does, without the bytes."""
-
-    def __init__(self, engine: FeatureEngine) -> None:
-        """Begin with no history at all."""
-        self._engine = engine
-        self._states: dict[tuple[str, str], list[int]] = {}
-
-    def vector(self, transaction: Transaction, account: Account) -> list[float]:
-        """Return a payment's features, then apply its effect."""
-        event = payment_event(transaction, account)
-        return self._engine.step(event, self._states_of(event))
-
-    def read(self, transaction: Transaction, account: Account) -> list[float]:
-        """Return a payment's features and change nothing."""
-        event = payment_event(transaction, account)
-        return self._engine.read(event, self._states_of(event))
-
-    def apply(self, transaction: Transaction, account: Account) -> None:
-        """Apply a payment's effect alone."""
-        event = payment_event(transaction, account)
-        self._engine.update(event, self._states_of(event))
-
-    def _states_of(self, event: PaymentEvent) -> States:
-        keys = self._engine.keys(event)
-        found = {entity: self._states.get((entity, key)) for entity, key in keys}
-        if None in found.values():
-            fresh = self._engine.load(keys, [None] * len(keys))
-            for entity, key in keys:
-                self._states.setdefault((entity, key), fresh[entity])
-        return {entity: self._states[entity, key] for entity, key in keys}
+__all__ = ["Progress", "Sample", "no_progress", "replay_sample", "replayed"]
 
 
 @dataclass(frozen=True)

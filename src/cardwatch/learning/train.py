@@ -118,7 +118,7 @@ def train(
     Raises InvalidInput when an option is out of its range or the window holds too little fraud to learn from,
     BundleUnusable when `out` cannot be written.
     """
-    check(spec)
+    check(spec, engine.names)
     known_by_ms = None if spec.until_ms is None else spec.until_ms + spec.label_delay_ms
     sample = replay_sample(
         rows,
@@ -135,7 +135,7 @@ def train(
 
 def train_on_sample(sample: Sample, *, spec: TrainingSpec, spec_hash: str, out: Path) -> Bundle:
     """Fit and measure on features that were computed already, and write the bundle; raises as `train` does."""
-    check(spec)
+    check(spec, sample.names)
     sample = chosen_features(sample, spec.features)
     rows = rows_of(sample)
     cut, window = _cut(rows, spec)
@@ -178,17 +178,9 @@ def train_on_sample(sample: Sample, *, spec: TrainingSpec, spec_hash: str, out: 
 
 
 def chosen_features(sample: Sample, names: Sequence[str]) -> Sample:
-    """Return a sample with some of its features, in the order given; with all of them when none is named.
-
-    Raises InvalidInput for a name that is no feature or stands twice.
-    """
+    """Return a sample with some of its features, in the order given; with all of them when none is named."""
     if not names:
         return sample
-    unknown = [name for name in names if name not in sample.names]
-    if unknown:
-        raise InvalidInput.at("", f"{unknown[0]} is no feature; docs/features.md lists them")
-    if len(set(names)) < len(names):
-        raise InvalidInput.at("", "a feature is named twice")
     places = [sample.names.index(name) for name in names]
     return replace(sample, names=tuple(names), matrix=sample.matrix[:, places])
 
@@ -203,8 +195,13 @@ def rows_of(sample: Sample) -> Rows:
     )
 
 
-def check(spec: TrainingSpec) -> None:
-    """Raise InvalidInput, in one line, when an option is out of its range."""
+def check(spec: TrainingSpec, known: Sequence[str]) -> None:
+    """Raise InvalidInput, in one line, when an option is out of its range or a feature is not among the known ones."""
+    unknown = [name for name in spec.features if name not in known]
+    if unknown:
+        raise InvalidInput.at("", f"{unknown[0]} is no feature; docs/features.md lists them")
+    if len(set(spec.features)) < len(spec.features):
+        raise InvalidInput.at("", "a feature is named twice")
     if not 0 < spec.genuine_share <= 1:
         raise InvalidInput.at("", "the share of genuine payments must be above 0 and at most 1")
     if not 0 < spec.fraud_weight < float("inf"):

@@ -106,7 +106,7 @@ class FeatureCompiler:
         try:
             why = await self._in_other_process(folder, engine.label_delay_s)
             why = why or await asyncio.to_thread(go_over, engine, folder)
-        except Exception as error:  # noqa: BLE001 - what cannot be compiled is served interpreted
+        except OSError as error:
             why = type(error).__name__
         if why:
             _log.warning("features", run="interpreted", why=why)

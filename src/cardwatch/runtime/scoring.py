@@ -20,6 +20,9 @@ from cardwatch.services.score_transaction import Decided, give_to_review
 
 CONSUMER = "score"
 
+LABEL_ADDED = "label.added"
+"""Kind of the log entry of a label whose effect on feature state is still to come."""
+
 ENTRIES_MAX = 128
 """Log entries read at a time; about half of them are payments to decide."""
 
@@ -74,10 +77,7 @@ class ScoringConsumer:
         """Do what the log holds next; returns whether there is something to commit."""
         while entries := self._store.log(after=self._read, limit=ENTRIES_MAX):
             for entry in _perhaps_to_do(entries):
-                if entry.kind == "label.added":
-                    self._count_label(entry)
-                else:
-                    self._handle(entry)
+                self._handle(entry)
             position = entries[-1].sequence
             if self._wrote:
                 self._move_cursor(position)
@@ -129,36 +129,34 @@ class ScoringConsumer:
         self._new_waiters.clear()
 
     def _handle(self, entry: LogEntry) -> None:
-        now_ms = self._clock.now_ms()
+        is_label = entry.kind == LABEL_ADDED
         try:
-            record = self._store.transaction(entry.key)
-        except StoreCorrupt as error:
-            _log.error("payment_unreadable", transaction_id=entry.key, error=type(error).__name__)
-            self._keep(entry.key, "StoreCorrupt: the payment's row")
-            return
-        if record is None or record.status is not Status.PENDING:
-            return
-        try:
-            decided = self._decide_exactly(record, now_ms)
+            if is_label:
+                self._count_label(entry)
+            else:
+                self._decide_payment(entry.key)
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001  poison must not block what stands behind it
-            decided = self._set_aside(record, error, now_ms)
+            if is_label:
+                self._set_label_aside(entry, error)
+            else:
+                self._set_payment_aside(entry.key, error)
+
+    def _decide_payment(self, transaction_id: str) -> None:
+        record = self._store.transaction(transaction_id)
+        if record is None or record.status is not Status.PENDING:
+            return
+        self._took(self._decide_exactly(record, self._clock.now_ms()))
+
+    def _took(self, decided: Decided | None) -> None:
         if decided is not None:
             self._wrote = True
             self._decided.append(decided.record)
 
     def _count_label(self, entry: LogEntry) -> None:
-        try:
-            change = fraud_change(entry.detail)
-            counted = change != 0 and self._apply_label(entry.key, change)
-        except StoreUnavailable:
-            raise
-        except Exception as error:  # noqa: BLE001  poison must not block what stands behind it
-            _log.error("label_failed", transaction_id=entry.key, error=type(error).__name__, exc_info=error)
-            self._keep(entry.key, f"{type(error).__name__}: a label was not counted", LABEL_PAYLOAD + entry.detail)
-            return
-        if counted:
+        change = fraud_change(entry.detail)
+        if change != 0 and self._apply_label(entry.key, change):
             self._wrote = True
             self._labelled.append(change)
 
@@ -188,15 +186,31 @@ class ScoringConsumer:
         self._store.apply([AddDeadLetter(CONSUMER, transaction_id, cause, payload, self._clock.now_ms())])
         self._wrote = True
 
-    def _set_aside(self, record: TransactionRecord, error: Exception, now_ms: int) -> Decided | None:
-        """Send a payment that cannot be handled to review, and keep its cause for an operator."""
-        transaction_id = record.transaction.transaction_id
-        cause = f"{type(error).__name__}: scoring failed"
+    def _set_label_aside(self, entry: LogEntry, error: Exception) -> None:
+        """Keep a label that cannot be counted, with its cause, for an operator to replay."""
+        _log.error("label_failed", transaction_id=entry.key, error=type(error).__name__, exc_info=error)
+        self._keep(entry.key, f"{type(error).__name__}: a label was not counted", LABEL_PAYLOAD + entry.detail)
+
+    def _set_payment_aside(self, transaction_id: str, error: Exception) -> None:
+        """Send a payment that cannot be handled to review, and keep its cause for an operator.
+
+        About one whose row is damaged nothing can be decided; only the cause is kept.
+        """
+        try:
+            record = self._store.transaction(transaction_id)
+        except StoreCorrupt:
+            _log.error("payment_unreadable", transaction_id=transaction_id, error=type(error).__name__)
+            self._keep(transaction_id, "StoreCorrupt: the payment's row")
+            return
+        if record is None:
+            return
+        cause, now_ms = f"{type(error).__name__}: scoring failed", self._clock.now_ms()
         _log.error("scoring_failed", transaction_id=transaction_id, error=type(error).__name__, exc_info=error)
         self._metrics.count("dead_letters_total", {"consumer": CONSUMER})
         decided = give_to_review(record, cause=cause, now_ms=now_ms)
         dead_letter = AddDeadLetter(CONSUMER, transaction_id, cause, "", now_ms)
-        return decided if self._store.apply([*decided.changes, dead_letter]) is None else None
+        if self._store.apply([*decided.changes, dead_letter]) is None:
+            self._took(decided)
 
     def _count(self, record: TransactionRecord) -> None:
         decision = record.decision
@@ -215,5 +229,5 @@ def _perhaps_to_do(entries: Sequence[LogEntry]) -> list[LogEntry]:
     return [
         entry
         for entry in entries
-        if entry.kind == "label.added" or (entry.kind == "transaction.recorded" and entry.key not in decided)
+        if entry.kind == LABEL_ADDED or (entry.kind == "transaction.recorded" and entry.key not in decided)
     ]

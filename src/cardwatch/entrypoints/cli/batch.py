@@ -29,6 +29,9 @@ DEFAULT_DELAY_MS = 7 * DAY_MS
 COMPILED_FOLDER = "compiled"
 """Where the data folder keeps compiled programs."""
 
+Model: TypeAlias = Annotated[
+    Path | None, typer.Option("--model", help="Folder or name of the bundle; default: the packaged model.")
+]
 Workers: TypeAlias = Annotated[
     int | None, typer.Option("--workers", min=1, help="Processes that work; default: one for each core.")
 ]

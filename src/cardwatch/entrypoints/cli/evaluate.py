@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from cardwatch.entrypoints.cli.batch import Workers, bundle_for, engine_of, open_columns, shown
+from cardwatch.entrypoints.cli.batch import Model, Workers, bundle_for, engine_of, open_columns, shown
 from cardwatch.entrypoints.cli.costs import TextCost, WrongChallenge, costs_from
 from cardwatch.entrypoints.cli.history import Columns, Data, Format, From, Until, instant
 from cardwatch.entrypoints.cli.options import DataDir, Json, LabelDelay, duration_ms, require_suffix, settings_for
@@ -24,9 +24,7 @@ def evaluate(
     out: Annotated[Path, typer.Option("--out", help="File to write, .html.")],
     layout: Format = None,
     columns: Columns = None,
-    model: Annotated[
-        Path | None, typer.Option("--model", help="Folder or name of the bundle; default: the packaged model.")
-    ] = None,
+    model: Model = None,
     data_dir: DataDir = None,
     since: From = None,
     until: Until = None,

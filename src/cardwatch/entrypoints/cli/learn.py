@@ -6,7 +6,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from cardwatch.domain.errors import InvalidInput
-from cardwatch.entrypoints.cli.batch import Workers, bundle_for, engine_of, open_columns, shown
+from cardwatch.entrypoints.cli.batch import Model, Workers, bundle_for, engine_of, open_columns, shown
 from cardwatch.entrypoints.cli.costs import TextCost, WrongChallenge, costs_from
 from cardwatch.entrypoints.cli.history import Columns, Data, Format, From, Until, instant
 from cardwatch.entrypoints.cli.options import DataDir, Json, LabelDelay, duration_ms, require_suffix, settings_for
@@ -76,7 +76,7 @@ def train(
 ) -> None:
     """Train a model bundle on a file of labelled payments; earlier rows feed the state."""
     wait_quietly()
-    from cardwatch.learning.train import TrainingSpec, check  # noqa: PLC0415  needs the train extra
+    from cardwatch.learning.train import TrainingSpec  # noqa: PLC0415  needs the train extra
     from cardwatch.learning.train import train as train_bundle  # noqa: PLC0415
 
     spec = TrainingSpec(
@@ -92,11 +92,7 @@ def train(
         threads=threads,
         features=_names(features_file) if features_file is not None else (),
     )
-    check(spec)
     engine, settings = engine_of(spec.label_delay_ms), settings_for(data_dir)
-    unknown = [name for name in spec.features if name not in engine.names]
-    if unknown:  # before hours of replay
-        raise InvalidInput.at("", f"{unknown[0]} is no feature; docs/features.md lists them")
     payments = open_columns(data, layout, columns, settings)
     with shown(settings, workers) as running:
         bundle = train_bundle(payments, spec=spec, engine=engine, out=out, running=running)
@@ -112,9 +108,7 @@ def score(
     out: Annotated[Path, typer.Option("--out", help="File to write, .parquet: transaction_id and score.")],
     layout: Format = None,
     columns: Columns = None,
-    model: Annotated[
-        Path | None, typer.Option("--model", help="Folder or name of the bundle; default: the packaged model.")
-    ] = None,
+    model: Model = None,
     data_dir: DataDir = None,
     since: From = None,
     until: Until = None,
