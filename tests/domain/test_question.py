@@ -1,7 +1,10 @@
 """The texts: one GSM-7 segment each, whatever the merchant, the amount and the language."""
 
 import re
+from string import Formatter
+from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +16,7 @@ from cardwatch.domain.question import (
     Subject,
     TextKind,
     clean_merchant,
+    clean_name,
     render,
     septets,
     transliterate,
@@ -81,8 +85,48 @@ def test_the_longest_amount_leaves_room_for_a_merchant(kind: TextKind, spoken: L
 def test_a_question_carries_its_code_and_the_word_for_yes(spoken: Language) -> None:
     """Question, prompt and request for the code all say what to answer; the word is one that means yes."""
     assert spoken.yes_word.lower() in spoken.yes
-    for kind in (TextKind.QUESTION, TextKind.UNCLEAR, TextKind.CODE_NEEDED):
+    for kind in (TextKind.QUESTION, TextKind.REMINDER, TextKind.UNCLEAR, TextKind.CODE_NEEDED):
         assert f"{spoken.yes_word} 48" in render(kind, subject(), language_code=spoken.code)
+
+
+@pytest.mark.parametrize("spoken", languages().values(), ids=lambda spoken: spoken.code)
+def test_a_question_says_both_answers(spoken: Language) -> None:
+    """The first question, its reminder and the prompt name YES and a word that means no in that language."""
+    for kind in (TextKind.QUESTION, TextKind.REMINDER, TextKind.UNCLEAR):
+        capitals = set(re.findall(r"\b[A-Z]{2,}\b", render(kind, subject(code=None), language_code=spoken.code)))
+        assert spoken.yes_word in capitals
+        assert {word.lower() for word in capitals} & set(spoken.no)
+
+
+def test_the_reminder_asks_the_same_again() -> None:
+    """It says that it is a reminder and carries what the question carries."""
+    assert render(TextKind.REMINDER, subject(), language_code="en") == (
+        "Cardwatch: Reminder: did you try to spend $1,500.00 at Suspicious Store card ending 1234? Reply YES 48 or NO. "
+        "STOP to opt out."
+    )
+
+
+def braces(value: Any, path: str = "") -> dict[str, set[str]]:
+    """Return the names in braces of every text in a language's file, by where the text stands."""
+    if isinstance(value, dict):
+        return {name: found for key, part in value.items() for name, found in braces(part, f"{path}.{key}").items()}
+    return {path: {name for _, name, _, _ in Formatter().parse(value) if name is not None}}
+
+
+@pytest.mark.parametrize("spoken", languages().values(), ids=lambda spoken: spoken.code)
+def test_every_language_fills_the_same_braces_as_english(spoken: Language) -> None:
+    """No text of a language lacks an amount or a name that English gives, nor names one that nothing fills."""
+    lists = {"code", "name", "yes", "no"}
+    texts, english = (
+        braces({key: value for key, value in msgspec.to_builtins(one).items() if key not in lists})
+        for one in (spoken, languages()["en"])
+    )
+    assert texts == english
+
+
+def test_every_file_is_named_by_its_language() -> None:
+    """The code inside a file is the one it is found by, in two small letters."""
+    assert all(re.fullmatch(r"[a-z]{2}", code) and spoken.code == code for code, spoken in languages().items())
 
 
 def test_an_unknown_language_is_asked_in_english() -> None:
@@ -107,6 +151,11 @@ def test_an_unknown_language_is_asked_in_english() -> None:
         ("line\none\x07two", "line one two"),
         ("中文商店", ""),
         ("!!!", ""),
+        ("call 1.800.555.1212", "call"),
+        ("call (800) 555-1212 now", "call ( now"),
+        ("//evil.example mailto:a@b.example", "evil example mailto a b example"),
+        ("\\\\server\\share", "server share"),
+        ("Dots... and St. John", "Dots... and St. John"),
     ],
 )
 def test_a_merchant_is_cleaned(name: str, expected: str) -> None:
@@ -120,6 +169,29 @@ def test_septets_count_the_extension_table_twice() -> None:
     assert septets("€{}") == 6
     with pytest.raises(ValueError, match="U\\+0107"):
         septets("ć")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("Łódź “Sklep” \u2013 2", "Łódź “Sklep” \u2013 2"),
+        ("中文商店", "中文商店"),
+        ("中文。商店.com", "中文 商店 com"),
+        ("a\u200bb\u202ec\u2028d", "a b c d"),
+        ("Pay ٤١١١١١١١", "Pay"),
+        ("\x00\r\n", ""),
+    ],
+)
+def test_a_name_is_cleaned_in_its_own_letters(name: str, expected: str) -> None:
+    """Where all of Unicode may stand, a name keeps its letters and loses the same as in a text."""
+    assert clean_name(name) == expected
+
+
+@given(st.text(max_size=80))
+def test_cleaning_twice_changes_nothing(text: str) -> None:
+    """What is clean stays as it is, so nothing that was taken out comes together anew."""
+    assert clean_name(clean_name(text)) == clean_name(text)
+    assert clean_merchant(clean_merchant(text)) == clean_merchant(text)
 
 
 @given(st.text(max_size=80))

@@ -49,9 +49,10 @@ _SPELLED = {
 """What has a usual spelling: quotation marks, dashes, and letters that do not decompose."""
 
 _LINK = re.compile(r"\b(?:[a-z][a-z0-9+.-]*://|www\.)\S*", re.IGNORECASE)
-_DOT_INSIDE = re.compile(r"(?<=\w)[./\\@](?=\w)")
-_LONG_NUMBER = re.compile(r"\d(?:[ -]?\d){5,}")
-"""Six digits and more: what a card number, a phone number or a login code may look like."""
+_LINK_SIGNS = re.compile(r"[./\\@:\u3002]+(?=[^\s./\\@:\u3002])")
+"""What joins the parts of an address, before anything; the last is the Chinese full stop, which browsers take."""
+_LONG_NUMBER = re.compile(r"\d(?:[\W_]{0,3}\d){5,}")
+"""Six digits and more, however divided: a card number, a phone number or a login code may look like that."""
 _LAST_FOUR = re.compile(r"[0-9]{4}")
 
 
@@ -59,6 +60,7 @@ class TextKind(StrEnum):
     """Which text; the values name the fields of a language's texts."""
 
     QUESTION = "question"
+    REMINDER = "reminder"
     UNCLEAR = "unclear"
     CODE_NEEDED = "code_needed"
     CONFIRMED = "confirmed"
@@ -131,11 +133,24 @@ def truncate(text: str, septets_max: int) -> str:
 
 
 def clean_merchant(name: str) -> str:
-    """Return a merchant's name as it may stand in a text: no link, nothing a phone turns into one, no long number."""
-    visible = "".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in unicodedata.normalize("NFKC", name))
-    plain = _LONG_NUMBER.sub(" ", _LINK.sub(" ", transliterate(visible)))
-    words = " ".join(_DOT_INSIDE.sub(" ", plain).split())
+    """Return a merchant's name as it may stand in a text: a clean name, transliterated."""
+    return clean_name(transliterate(_visible(name)))
+
+
+def clean_name(name: str) -> str:
+    """Return a name in its own letters, on one line: no link, nothing a phone turns into one, no long number.
+
+    Empty if no letter or digit is left.
+    """
+    unlinked = _LINK_SIGNS.sub(" ", _LINK.sub(" ", _visible(name)))
+    words = " ".join(_LONG_NUMBER.sub(" ", unlinked).split())
     return words if any(character.isalnum() for character in words) else ""
+
+
+def _visible(text: str) -> str:
+    """Return a text composed, with a space for every control character, line break and invisible sign."""
+    composed = unicodedata.normalize("NFKC", text)
+    return "".join(" " if unicodedata.category(character)[0] in "CZ" else character for character in composed)
 
 
 def _gsm7(character: str) -> str:

@@ -1,6 +1,17 @@
 """The languages that cardholders are asked in: one JSON file each, named by its two-letter code.
 
-A new language is a new file with the same fields; nothing else changes, since every file in this folder is loaded.
+To add a language:
+
+1. Copy en.json to the new code ("nl.json"; ISO 639-1) and translate every text. The same braces stand in the same
+   texts as in English, and nothing else: no link, no number, no word that says more than English does.
+2. What is texted ("texts") has room for 160 letters, names included, so write it short, and without letters that
+   GSM-7 lacks where a spelling without them is usual; it always names {yes}, the word for no, or STOP as English does.
+3. List whole messages under "yes" and "no", in lower case, without marks at the ends, with and without accents. Leave
+   out of "yes" whatever could also be a question, a thanks, a maybe or another word mistyped: a missing yes costs one
+   more prompt, a wrong one costs the money. A message that another language lists as the opposite counts as neither.
+4. Add at least 50 replies in that language to tests/data/replies.json and run the tests in tests/domain.
+
+Nothing else changes: every file in this folder is loaded, and the tests hold every file to these rules.
 """
 
 from functools import cache
@@ -16,6 +27,8 @@ class Texts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is texted; braces name what is filled in: institution, amount, merchant, card, yes (with its code)."""
 
     question: str
+    reminder: str
+    """The same question once more, where the first was not answered."""
     unclear: str
     """One more prompt after an answer that could be read either way."""
     code_needed: str
@@ -33,6 +46,53 @@ class Texts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A change of mind that comes too late to be acted on."""
 
 
+class EmailTexts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is e-mailed; braces name institution, amount and merchant, never the card: its digits are asked for."""
+
+    subject: str
+    question: str
+    confirm: str
+    """Stands above the link that leads to a YES."""
+    deny: str
+    footer: str
+    """What we never ask for, and what to do in doubt."""
+
+
+class PushTexts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is pushed to a telephone; braces as in e-mails."""
+
+    title: str
+    body: str
+
+
+class PageTexts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The page behind a link, and what it says once it was answered; braces as in e-mails."""
+
+    title: str
+    question: str
+    confirm: str
+    """On the button for YES."""
+    deny: str
+    last_four: str
+    """Label of the field for the last four digits of the card."""
+    wrong_last_four: str
+    confirmed: str
+    denied: str
+    held: str
+    """NO after YES: the payment is looked at again, the account is on hold."""
+    review: str
+    """YES after NO: an analyst looks again, nothing is released."""
+    expired: str
+    answered: str
+    """A change of mind that comes too late to be acted on."""
+    already: str
+    """The answer was recorded before."""
+    invalid: str
+    """The link is not ours, or a newer one has replaced it."""
+    unavailable: str
+    """The answer could not be taken; it may be tried again."""
+
+
 class Language(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One language: whole messages that mean yes or no, in lower case, and the texts."""
 
@@ -47,6 +107,9 @@ class Language(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unnamed_merchant: str
     """Stands for a merchant whose name has no letter that a text can carry."""
     texts: Texts
+    email: EmailTexts
+    push: PushTexts
+    page: PageTexts
 
 
 @cache
