@@ -36,8 +36,8 @@ class Site(msgspec.Struct, frozen=True):
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """Settings of an empty scratch folder, without Twilio; accounts without history are asked about early."""
-    return read_settings({"FRAUD_THRESHOLD": "0.03"}, data_dir=tmp_path / "data", port=0)
+    """Settings of an empty scratch folder, without Twilio."""
+    return read_settings({}, data_dir=tmp_path / "data", port=0)
 
 
 @pytest.fixture

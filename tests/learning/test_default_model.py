@@ -1,8 +1,10 @@
 """What the packaged model must know, held against histories and a population it was not trained on."""
 
 import time
+from collections.abc import Iterator
 
 import lightgbm
+import msgspec
 import numpy as np
 import pytest
 
@@ -95,6 +97,35 @@ def test_a_new_account_without_home_passes_anywhere_at_any_hour() -> None:
         for text, spot in (("Seattle, WA", place), (None, None))
     ]
     assert max(scores) < min(scorer.threshold, 0.5)
+
+
+@pytest.mark.parametrize("account", [Account(user_id="nobody_knows"), *ACCOUNTS], ids=lambda account: account.user_id)
+@pytest.mark.parametrize("device_id", [None, "dev_never_seen"])
+def test_a_large_payment_of_an_account_without_history_at_an_unknown_place_is_challenged(
+    account: Account, device_id: str | None
+) -> None:
+    """800.00 and more stand clearly above both bars at any hour, with and without a home and a device."""
+    bar = max(0.7, packaged_scorer().threshold + 0.2)
+    for amount in (80_000, 150_000, 300_000, 500_000, 900_000, 9_000_000):
+        assert min(_first_scores(account, amount, location="Unknown Location", device_id=device_id)) >= bar
+
+
+def test_a_small_payment_of_an_account_without_history_passes_even_at_an_unknown_place() -> None:
+    """5.00 to 80.00 stay below both bars at any hour: a place that is not found is no fraud by itself."""
+    bar = min(packaged_scorer().threshold, 0.5)
+    for account in (Account(user_id="nobody_knows"), ACCOUNTS[0]):
+        for amount in (500, 1500, 3000, 5000, 8000):
+            assert max(_first_scores(account, amount, location="Unknown Location")) < bar
+
+
+def _first_scores(
+    account: Account, amount_minor: int, *, location: str, device_id: str | None = None
+) -> Iterator[float]:
+    """Score an account's first payment at the hours of a day."""
+    for hour in HOURS:
+        first = payment(account, amount_minor, "Suspicious Store", location=location, at_ms=NOW_MS + hour * HOUR_MS)
+        told = msgspec.structs.replace(first, device_id=device_id)
+        yield packaged_scorer().score(Replay(ENGINE).read(told, account))
 
 
 def test_genuine_travellers_mostly_pass(fresh: list[tuple[HistoryRow, float]]) -> None:

@@ -17,7 +17,8 @@ DEFAULT_FOLDER = Path(__file__).parents[1] / "models" / "default"
 
 SOURCE = (
     "Simulated payments only: {accounts:,} made-up accounts over {days} days (seed {seed}), with everyday spending by "
-    "persona,\ntrips, large purchases, and fraud by card testing, lost cards, account takeover and leaked cards."
+    "persona,\ntrips, large purchases, and fraud by card testing, lost cards, account takeover, new accounts "
+    "and leaked cards."
 )
 
 

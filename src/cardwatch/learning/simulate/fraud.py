@@ -1,4 +1,4 @@
-"""Fraud as it is told: card testing, a lost card, an account taken over, a merchant that leaked its cards.
+"""Fraud as it is told: card testing, a lost card, an account taken over or opened by a thief, a merchant that leaked.
 
 Each scenario makes up the payments of one incident; shares, amounts and times are judgement.
 """
@@ -64,12 +64,23 @@ def leaked_card(holder: Holder, generator: Random, start_s: int) -> list[Draft]:
     return _give_device(holder, generator, drafts)
 
 
+def new_account(holder: Holder, generator: Random, start_s: int) -> list[Draft]:
+    """An account opened in a made-up or stolen name: it begins with large payments, and that is all it makes."""
+    drafts, time_s = [], start_s
+    for _ in range(pick(generator, (1, 1, 2, 3))):
+        draft = _large_draft(holder, generator, time_s, "new_account")
+        draft.amount_minor = min(max(20_000, draft.amount_minor * 2), 950_000)
+        drafts.append(draft)
+        time_s += between(generator, 60, 30 * 3600)
+    return _give_device(holder, generator, drafts)
+
+
 SCENARIOS: dict[str, Scenario] = {
     "card_testing": card_testing,
     "lost_card": lost_card,
     "account_takeover": account_takeover,
 }
-"""Incidents that strike one account; compromised merchants strike many and are arranged by the population."""
+"""Incidents that strike an account in use; others are arranged by the population."""
 
 SCENARIO_SHARES = Weighted([("card_testing", 20), ("lost_card", 20), ("account_takeover", 60)])
 

@@ -9,13 +9,16 @@ from cardwatch.domain.history import HistoryRow
 from cardwatch.domain.times import DAY_MS
 from cardwatch.learning.simulate.draw import between, log_normal, pick, seeded
 from cardwatch.learning.simulate.everyday import DAY_S, everyday_drafts
-from cardwatch.learning.simulate.fraud import SCENARIO_SHARES, SCENARIOS, leaked_card
+from cardwatch.learning.simulate.fraud import SCENARIO_SHARES, SCENARIOS, leaked_card, new_account
 from cardwatch.learning.simulate.holders import Draft, Holder, make_holder, offset_s
 from cardwatch.learning.simulate.merchants import Market
 
 LABEL_DELAY_DAYS_MEDIAN = 5
 """Days until a fraud is reported, in the middle; honest payments count as such after `GENUINE_AFTER_DAYS`."""
 GENUINE_AFTER_DAYS = 7
+
+NEW_ACCOUNT_FRAUD_SHARE = 0.03
+"""Of the accounts that join, how many are opened for fraud; judgement."""
 
 
 class PopulationSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +53,7 @@ def simulate_population(spec: PopulationSpec) -> Iterator[HistoryRow]:
     lives = [_live(spec, market, index) for index in range(spec.accounts)]
     _strike(spec, lives)
     _leak(spec, lives)
+    _open_for_fraud(spec, lives)
     yield from _rows(spec, lives)
 
 
@@ -95,6 +99,15 @@ def _leak(spec: PopulationSpec, lives: list[Life]) -> None:
             if there and generator.random() < 0.3:
                 start_s = until_s + between(generator, 7 * DAY_S, 28 * DAY_S)
                 life.fraud.extend(leaked_card(life.holder, life.generator, start_s))
+
+
+def _open_for_fraud(spec: PopulationSpec, lives: list[Life]) -> None:
+    """Let thieves open some of the accounts that join: those make no honest payment."""
+    generator = seeded(spec.seed, "new accounts")
+    for life in lives:
+        if life.first_day > spec.first_day and generator.random() < NEW_ACCOUNT_FRAUD_SHARE:
+            life.honest.clear()
+            life.fraud[:] = new_account(life.holder, life.generator, _moment(life, life.first_day))
 
 
 def _rows(spec: PopulationSpec, lives: list[Life]) -> Iterator[HistoryRow]:
