@@ -39,7 +39,7 @@ WORST_NAMES = (
     "",
 )
 LONGEST_AMOUNTS = [Money(AMOUNT_MINOR_MAX, currency) for currency in MINOR_DIGITS]
-LINK = re.compile(r"(?i)https?:|\bwww\.\S|//|\\\\|@|[^\s.]\.[^\s.]|mailto:|\u3002\S")
+LINK = re.compile(r"(?i)https?:|\bwww\.\S|//|\\\\|@|[^\s.]\.[^\s.:?]|mailto:|\u3002\S")
 CARD = "7391"
 
 every_language = pytest.mark.parametrize("spoken", languages().values(), ids=lambda spoken: spoken.code)

@@ -49,8 +49,8 @@ _SPELLED = {
 """What has a usual spelling: quotation marks, dashes, and letters that do not decompose."""
 
 _LINK = re.compile(r"\b(?:[a-z][a-z0-9+.-]*://|www\.)\S*", re.IGNORECASE)
-_LINK_SIGNS = re.compile(r"[./\\@:\u3002]+(?=[^\s./\\@:\u3002])")
-"""What joins the parts of an address, before anything; the last is the Chinese full stop, which browsers take."""
+_LINK_SIGNS = re.compile(r"[/\\@]|[.:\u3002]+(?=[^\s.:\u3002])")
+"""What joins the parts of an address; full stops (browsers take the Chinese one too) and colons may end a word."""
 _LONG_NUMBER = re.compile(r"\d(?:[\W_]{0,3}\d){5,}")
 """Six digits and more, however divided: a card number, a phone number or a login code may look like that."""
 _LAST_FOUR = re.compile(r"[0-9]{4}")

@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from functools import cache
+from itertools import product
 
 import msgspec
 
@@ -33,11 +34,16 @@ class Reply(msgspec.Struct, frozen=True):
     code: str | None = None
 
 
-class Vocabulary(msgspec.Struct, frozen=True):
+class Vocabulary(msgspec.Struct, frozen=True, kw_only=True):
     """The messages of several languages together, without those that mean yes in one and no in another."""
 
     yes: frozenset[str]
     no: frozenset[str]
+    stop: frozenset[str] = frozenset()
+    no_words: frozenset[str] = frozenset()
+    """The plain word for no of each language, which may be repeated and mixed ("no no nein")."""
+    lookalikes: frozenset[str] = frozenset()
+    """Words that are no answer, though they look like one mistyped."""
 
 
 _LENGTH_MAX = 120
@@ -46,27 +52,46 @@ _LENGTH_MAX = 120
 _STOP = frozenset(
     {"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout", "opt-out", "opt out", "stop all"}
 )
-"""Opt-out keywords of the messaging providers and of FCC 24-24."""
+"""Opt-out keywords of the messaging providers and of FCC 24-24; a language's own wording stands in its file."""
 _HELP = frozenset({"help", "info"})
 _START = frozenset({"start", "unstop"})
 
 _THUMB_UP, _THUMB_DOWN = "\N{THUMBS UP SIGN}", "\N{THUMBS DOWN SIGN}"
 _THUMBS = {_THUMB_UP: Meaning.YES, _THUMB_DOWN: Meaning.NO}
-_DOUBT = frozenset(
-    "?\N{INVERTED QUESTION MARK}\N{ARABIC QUESTION MARK}\N{BLACK QUESTION MARK ORNAMENT}"
-    "\N{WHITE QUESTION MARK ORNAMENT}\N{THINKING FACE}\N{SHRUG}\N{CROSS MARK}\N{NO ENTRY}\N{NO ENTRY SIGN}"
-    "\N{OCTAGONAL SIGN}\N{FACE WITH NO GOOD GESTURE}\N{HEAVY MULTIPLICATION X}\N{BALLOT X}\N{HEAVY BALLOT X}"
+_QUESTIONS = frozenset(
+    "?\N{INVERTED QUESTION MARK}\N{ARABIC QUESTION MARK}\N{REVERSED QUESTION MARK}\N{BLACK QUESTION MARK ORNAMENT}"
+    "\N{WHITE QUESTION MARK ORNAMENT}\N{THINKING FACE}\N{FACE WITH MONOCLE}\N{SHRUG}"
 )
-"""Signs that take a clear answer back."""
+"""Signs that ask back: neither a yes nor a no stays clear."""
+_REFUSALS = frozenset(
+    "\N{CROSS MARK}\N{NEGATIVE SQUARED CROSS MARK}\N{NO ENTRY}\N{NO ENTRY SIGN}\N{OCTAGONAL SIGN}"
+    "\N{HEAVY MULTIPLICATION X}\N{BALLOT X}\N{HEAVY BALLOT X}\N{BALLOT BOX}\N{BALLOT BOX WITH X}\N{SQUARED NG}"
+    "\N{FACE WITH NO GOOD GESTURE}\N{RAISED HAND}\N{RAISED BACK OF HAND}\N{REVERSED HAND WITH MIDDLE FINGER EXTENDED}"
+    "\N{HAND WITH INDEX AND MIDDLE FINGERS CROSSED}\N{WARNING SIGN}\N{SQUARED SOS}\N{POLICE CARS REVOLVING LIGHT}"
+    "\N{LYING FACE}\N{CLOWN FACE}\N{UPSIDE-DOWN FACE}\N{EYES}\N{PILE OF POO}\N{SKULL}\N{SKULL AND CROSSBONES}"
+    "😐😑😒🙄😏😬🤨😕🙁☹😟😮😯😲😳😦😧😨😰😥😢😭😱😖😣😞😓😩😫😤😡😠🤬👿🤢🤮🥴😵🤯"
+)
+"""Signs of refusal, alarm, doubt or mockery: they take a yes back, and leave a no what it is."""
+_TAKEN_BACK = re.compile(
+    r":'?-?\(|\)-?:"  # a sad face
+    r"|\[\s*\]"  # a box that is not ticked
+    r"|(?<!\w)!(?=\w)[^!]*$"  # "!yes" is a programmer's "not yes"; Spanish closes what it opens
+    r"|\U0001f1f3\U0001f1f4"  # the flag whose letters are N and O
+)
+"""Sequences that do the same."""
 
 _APOSTROPHES = dict.fromkeys(map(ord, "\u2018\u2019\u201b\u02bc\u00b4`"), "'")
-_TAIL_MARKS = frozenset(".,;:!'\"*_\u00a1\u3001\u3002")
-_TAIL_CATEGORIES = frozenset({"So", "Pd", "Ps", "Pe", "Pi", "Pf", "Cf", "Mn"})
-"""Emoji and what joins and colours them, dashes, brackets, quotation marks; never currency or arithmetic signs."""
+_TAIL_MARKS = frozenset(".,;:!'\"*_\u00a1\u3001\u3002\ufe0e\ufe0f")
+"""The last two say how the emoji before them is drawn; any other combining mark changes its letter, or strikes it."""
+_TAIL_CATEGORIES = frozenset({"So", "Pd", "Ps", "Pe", "Pi", "Pf", "Cf"})
+"""Emoji and what joins them, dashes, brackets, quotation marks; never currency or arithmetic signs."""
 _SKIN_TONES = range(0x1F3FB, 0x1F400)
 
+_NO_SPACE_AFTER = re.compile(r"(?<=\w)[,.:;!]+(?=\w)")
+"""What divides words where the space was left out ("yes,it was me"); the pieces of one word mean nothing."""
 _CODE = re.compile(r"#?([0-9]+)")
-_WORD_WITH_CODE = re.compile(r"([^\W\d_]+)([0-9]{2})")
+_WORD_WITH_CODE = re.compile(r"([^\W\d_]+)[-\u2013\u2014#]*([0-9]{2})")
+_CODE_WITH_WORD = re.compile(r"([0-9]{2})[-\u2013\u2014]*([^\W\d_]+)")
 _TYPO_LENGTH_MIN = 2
 _SWAP_LENGTH_MIN = 3
 """A swap in a word of two letters is another word ("is" is not "si")."""
@@ -79,26 +104,47 @@ def understand(body: str) -> Reply:
 
 def understand_with(body: str, vocabulary: Vocabulary) -> Reply:
     """Return what a text means in a vocabulary."""
+    unclear = Reply(Meaning.UNCLEAR)
     if len(body) > _LENGTH_MAX:
-        return Reply(Meaning.UNCLEAR)
-    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", body).casefold()).translate(_APOSTROPHES)
+        return unclear
+    text = unicodedata.normalize("NFKC", body.translate(_APOSTROPHES))
+    text = unicodedata.normalize("NFKC", text.casefold()).translate(_APOSTROPHES)
     tokens = list(_tokens(text))
-    keyword = _keyword(" ".join(tokens))
+    codes = [match[1] for token in tokens if (match := _CODE.fullmatch(token))]
+    if len(codes) > 1:
+        return unclear
+    keyword = _keyword(" ".join(token for token in tokens if not _CODE.fullmatch(token)), vocabulary)
     if keyword is not None:
         return Reply(keyword)
-    words, code = _split_code(tokens)
-    meaning = Meaning.UNCLEAR if words is None else _meaning(words, vocabulary)
-    if meaning is Meaning.UNCLEAR or not _DOUBT.isdisjoint(text):
-        return Reply(Meaning.UNCLEAR)
-    return Reply(meaning, code)
+    said = {_meaning(words, vocabulary) for words in _around_code(tokens) if words}
+    meaning = said.pop() if len(said) == 1 else Meaning.UNCLEAR
+    if meaning is Meaning.UNCLEAR or not _QUESTIONS.isdisjoint(text):
+        return unclear
+    if meaning is Meaning.YES and (not _REFUSALS.isdisjoint(text) or _TAKEN_BACK.search(text)):
+        return unclear
+    return Reply(meaning, codes[0] if codes else None)
 
 
 def vocabulary_of(shipped: Iterable[Language]) -> Vocabulary:
-    """Put the messages of languages together; what they disagree about is in neither list."""
+    """Put the messages of languages together, with and without accents; what they disagree about is in neither list."""
     spoken = list(shipped)
-    yes = {phrase for language in spoken for phrase in language.yes}
-    no = {phrase for language in spoken for phrase in language.no}
-    return Vocabulary(frozenset(yes - no), frozenset(no - yes))
+    yes = {form for language in spoken for phrase in language.yes for form in _forms(phrase)}
+    no = {form for language in spoken for phrase in language.no for form in _forms(phrase)}
+    stop = {form for language in spoken for phrase in language.stop for form in _forms(phrase)}
+    return Vocabulary(
+        yes=frozenset(yes - no - stop),
+        no=frozenset(no - yes),
+        stop=frozenset(stop - no) | _STOP,
+        no_words=frozenset(language.no_word.casefold() for language in spoken) - yes,
+        lookalikes=frozenset(word for language in spoken for word in language.lookalikes),
+    )
+
+
+def _forms(phrase: str) -> Iterator[str]:
+    """Yield a phrase as it is typed in a hurry: each word with its accents or without."""
+    words = phrase.split()
+    plain = ["".join(c for c in unicodedata.normalize("NFKD", word) if not unicodedata.combining(c)) for word in words]
+    return (" ".join(form) for form in product(*({word, bare} for word, bare in zip(words, plain, strict=True))))
 
 
 @cache
@@ -107,12 +153,15 @@ def _shipped() -> Vocabulary:
 
 
 def _tokens(text: str) -> Iterator[str]:
-    """Yield the words of a text without the marks at their ends, and every thumb as a word of its own."""
+    """Yield the words of a text without the marks at their ends; every thumb and every code is a word of its own."""
     for thumb in _THUMBS:
         text = text.replace(thumb, f" {thumb} ")
-    for raw in text.split():
+    for raw in _NO_SPACE_AFTER.sub(" ", text).split():
         word = raw if raw in _THUMBS else _without_tails(raw)
-        if word:
+        joined = _WORD_WITH_CODE.fullmatch(word) or _CODE_WITH_WORD.fullmatch(word)
+        if joined:
+            yield from joined.groups()
+        elif word:
             yield word
 
 
@@ -129,30 +178,24 @@ def _is_tail(character: str) -> bool:
     """Say whether a character may stand around a word without changing what it says."""
     return (
         character in _TAIL_MARKS
-        or character in _DOUBT
+        or character in _QUESTIONS
         or ord(character) in _SKIN_TONES
         or unicodedata.category(character) in _TAIL_CATEGORIES
     )
 
 
-def _keyword(phrase: str) -> Meaning | None:
-    if phrase in _STOP:
+def _keyword(phrase: str, vocabulary: Vocabulary) -> Meaning | None:
+    if phrase in vocabulary.stop:
         return Meaning.STOP
     if phrase in _HELP:
         return Meaning.HELP
     return Meaning.START if phrase in _START else None
 
 
-def _split_code(tokens: Sequence[str]) -> tuple[list[str] | None, str | None]:
-    """Separate the digits at either end from the words; (None, None) if there are several or they stand inside."""
-    codes = [(index, match[1]) for index, token in enumerate(tokens) if (match := _CODE.fullmatch(token))]
-    if not codes:
-        joined = _WORD_WITH_CODE.fullmatch(tokens[0]) if len(tokens) == 1 else None
-        return ([joined[1]], joined[2]) if joined else (list(tokens), None)
-    index, code = codes[0]
-    if len(codes) > 1 or index not in {0, len(tokens) - 1}:
-        return None, None
-    return [token for position, token in enumerate(tokens) if position != index], code
+def _around_code(tokens: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the words before the code and those after it; without a code, all of them and none."""
+    at = next((index for index, token in enumerate(tokens) if _CODE.fullmatch(token)), len(tokens))
+    return list(tokens[:at]), list(tokens[at + 1 :])
 
 
 def _meaning(words: Sequence[str], vocabulary: Vocabulary) -> Meaning:
@@ -168,9 +211,9 @@ def _phrase_meaning(words: Sequence[str], vocabulary: Vocabulary) -> Meaning:
     phrase = " ".join(words)
     if phrase in vocabulary.yes:
         return Meaning.YES
-    if phrase in vocabulary.no or all(word in vocabulary.no for word in words):
+    if phrase in vocabulary.no or all(word in vocabulary.no_words for word in words):
         return Meaning.NO
-    if len(words) > 1:
+    if len(words) > 1 or phrase in vocabulary.lookalikes:
         return Meaning.UNCLEAR
     meant = set(_meant(phrase))
     yes, no = not meant.isdisjoint(vocabulary.yes), not meant.isdisjoint(vocabulary.no)

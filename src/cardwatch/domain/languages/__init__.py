@@ -4,12 +4,15 @@ To add a language:
 
 1. Copy en.json to the new code ("nl.json"; ISO 639-1) and translate every text. The same braces stand in the same
    texts as in English, and nothing else: no link, no number, no word that says more than English does.
-2. What is texted ("texts") has room for 160 letters, names included, so write it short, and without letters that
-   GSM-7 lacks where a spelling without them is usual; it always names {yes}, the word for no, or STOP as English does.
-3. List whole messages under "yes" and "no", in lower case, without marks at the ends, with and without accents. Leave
-   out of "yes" whatever could also be a question, a thanks, a maybe or another word mistyped: a missing yes costs one
-   more prompt, a wrong one costs the money. A message that another language lists as the opposite counts as neither.
-4. Add at least 50 replies in that language to tests/data/replies.json and run the tests in tests/domain.
+2. What is texted ("texts") has room for 160 letters, names included, so write it short. Questions name {yes}, the word
+   for no and STOP, and every other text names STOP.
+3. List whole messages under "yes", "no" and "stop": in lower case, without marks at the ends, with their accents
+   (without them they are understood too). Leave out of "yes" whatever could also be a thanks, a maybe, mockery, or
+   another word mistyped: a missing yes costs one more prompt, a wrong one costs the money. Leave out of "no" what says
+   the opposite once its comma is lost ("no, es fraude"). What another language lists as the opposite counts as neither.
+   "lookalikes" are words of the language that are one slip away from an answer ("noon").
+4. Add at least 50 replies in that language to tests/data/replies.json, judged before they are tried, and run the tests
+   in tests/domain.
 
 Nothing else changes: every file in this folder is loaded, and the tests hold every file to these rules.
 """
@@ -100,8 +103,13 @@ class Language(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     yes: tuple[str, ...]
     no: tuple[str, ...]
+    stop: tuple[str, ...]
+    """Messages that ask for no more texts, beside the keywords that every language shares (FCC 24-24)."""
+    lookalikes: tuple[str, ...]
+    """Words that are one slip away from a yes or a no and are neither."""
     yes_word: str
     """The word a question asks for."""
+    no_word: str
     card: str
     """Appended to the merchant when the card is known; names {last_four}."""
     unnamed_merchant: str
