@@ -6,6 +6,7 @@ Every store verb may raise StoreUnavailable (retry later; nothing was written) o
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from enum import StrEnum
 from typing import Protocol
 
 import msgspec
@@ -122,20 +123,35 @@ class Challenges(Protocol):
         """Return an account's queued and asked challenges."""
         ...
 
+    def challenges_to_escalate(self, *, now_ms: int, limit: int) -> Sequence[Challenge]:
+        """Return asked challenges with `act_at_ms <= now_ms`, oldest due first."""
+        ...
+
 
 class Messages(Protocol):
-    """Reading texts."""
+    """Reading messages."""
 
     def message(self, message_id: str) -> Message | None:
-        """Return a text by our id."""
+        """Return a message by our id."""
         ...
 
-    def due_messages(self, *, now_ms: int, limit: int) -> Sequence[Message]:
-        """Return outbound texts in queued, sending or unknown state with `due_at_ms <= now_ms`, oldest due first."""
+    def due_message_ids(self, *, channel: str, now_ms: int, limit: int) -> Sequence[str]:
+        """Return the ids of a channel's outbound messages that a worker has to send or look up by now.
+
+        They are queued, sending or unknown with `due_at_ms <= now_ms`, and were not set aside; oldest due first.
+        """
         ...
 
-    def conversation(self, phone: str, *, limit: int) -> Sequence[Message]:
-        """Return the latest texts to and from a phone, oldest first."""
+    def messages_about(self, challenge_id: str) -> Sequence[Message]:
+        """Return all messages about a challenge, in both directions, oldest first."""
+        ...
+
+    def conversation(self, address: str, *, limit: int) -> Sequence[Message]:
+        """Return the latest messages to and from a phone or another address, oldest first."""
+        ...
+
+    def opted_out_since(self, phone: str) -> int | None:
+        """Return when a number opted out of texts (ms), None if it did not, or opted in again."""
         ...
 
 
@@ -270,40 +286,64 @@ class Gazetteer(Protocol):
 
 
 class Sent(msgspec.Struct, frozen=True):
-    """The provider took the text."""
+    """The provider took the message."""
 
     provider_sid: str
 
 
 class NotSent(msgspec.Struct, frozen=True):
-    """The provider did not take the text."""
+    """The provider provably did not take the message."""
 
     error: str
     """Code and word, for the record: "21610 opted out"."""
     retryable: bool
+    """The same message may pass later."""
     opted_out: bool = False
+    """The number refuses our texts."""
+    gone: bool = False
+    """The address is dead for good and is to be forgotten: a push target that no device has any more."""
+    alarm: bool = False
+    """An operator has to act before anything passes: credentials, sender, registration."""
+    retry_after_ms: int | None = None
+    """How long the provider wants to be left alone."""
+    tried: bool = True
+    """False where nothing was even tried, because the provider is known to be down: it does not count as a send."""
 
 
 class UnknownSent(msgspec.Struct, frozen=True):
-    """No clear answer (timeout, 5xx): it may or may not go out; look it up before anything is sent again."""
+    """No clear answer (timeout, 5xx): the message may or may not go out."""
 
     error: str
 
 
+class OnUnknown(StrEnum):
+    """What is done about a message of which nobody knows whether the provider has it."""
+
+    LOOK_UP = "look_up"
+    """Ask the provider; send again only what it does not have."""
+    RESEND = "resend"
+    """Send it again: the receiver knows it by its id, and takes it once."""
+    LEAVE = "leave"
+    """Never send it again: nobody can be asked, and twice is worse than perhaps not at all."""
+
+
 class Channel(Protocol):
-    """A way to reach a cardholder."""
+    """A way to reach somebody: a cardholder by text, e-mail or push, a payment system, an analyst."""
 
     name: str
-    own_number: str
+    own_address: str
+    """What its messages come from."""
+    on_unknown: OnUnknown
 
     def send(self, message: Message) -> Sent | NotSent | UnknownSent:
-        """Hand a text to the provider; `message.expires_at_ms` bounds how long it may be delivered."""
+        """Hand a message to the provider; `message.expires_at_ms` bounds how long it may be delivered."""
         ...
 
     def find(self, message: Message) -> Sent | None:
-        """Look up whether the provider has this text (same receiver, body, and time of sending); None if it has not.
+        """Look up whether the provider has this message; None if it has not. Only asked of LOOK_UP channels.
 
-        Raises OperatingError when the provider cannot say now.
+        It has the same receiver, the same body, and was created since ours was. Raises OperatingError when the
+        provider cannot say now.
         """
         ...
 

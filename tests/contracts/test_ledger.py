@@ -334,7 +334,7 @@ def test_erasing_drops_the_accounts_feature_state(world: Store) -> None:
 def test_erasing_stops_texts_and_old_copies(world: Store) -> None:
     """A text not yet sent is sent no more, and a service that read a record before cannot write it back."""
     assert world.apply([EraseAccount("user_001")]) is None
-    assert world.due_messages(now_ms=NOW_MS, limit=10) == []
+    assert world.due_message_ids(channel="sms", now_ms=NOW_MS, limit=10) == []
     for stale in (PutMessage(make_message(attempts=1, version=2)), PutChallenge(ASKED)):
         assert world.apply([stale]) is stale
 

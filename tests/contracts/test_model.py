@@ -24,8 +24,10 @@ from cardwatch.domain.changes import (
     PutAccount,
     PutChallenge,
     PutMessage,
+    PutOptOut,
     PutState,
     RemoveDeadLetter,
+    SetAsideMessage,
     SetCursor,
 )
 from cardwatch.domain.label import LabelSource, LabelValue
@@ -88,13 +90,14 @@ messages = st.builds(
     make_message,
     st.sampled_from(("m1", "m2", "m3", "m4")),
     state=st.sampled_from(MessageState),
-    phone=phones,
+    address=phones,
+    channel=st.sampled_from(("sms", "email")),
     created_at_ms=times,
     due_at_ms=times,
     challenge_id=st.none() | st.sampled_from(CHALLENGES),
     transaction_id=st.none() | payments,
     version=versions,
-) | st.builds(make_reply, st.sampled_from(("r1", "r2")), phone=phones, created_at_ms=times)
+) | st.builds(make_reply, st.sampled_from(("r1", "r2")), address=phones, created_at_ms=times)
 labels = st.builds(
     make_label, payments, value=st.sampled_from(LabelValue), source=sources, note=st.none() | st.just("n")
 )
@@ -116,6 +119,8 @@ changes: st.SearchStrategy[Change] = st.one_of(
     st.builds(PutChallenge, challenges),
     st.builds(AddMessage, messages),
     st.builds(PutMessage, messages),
+    st.builds(SetAsideMessage, st.sampled_from(("m1", "m2", "m3", "m4", "r1"))),
+    st.builds(PutOptOut, phones, st.none() | times),
     st.builds(AddLabel, labels, st.none() | sources, st.booleans()),
     st.builds(SetCursor, st.sampled_from(CONSUMERS), st.integers(0, 3), st.integers(0, 3)),
     st.builds(AddDeadLetter, st.just("score"), payments, st.just("cause"), st.just("{}"), times),

@@ -19,7 +19,7 @@ from bench.stored import decisions_by_payment
 
 from cardwatch.adapters.sqlite.store import SqliteReader
 from cardwatch.domain.challenge import OPEN
-from cardwatch.domain.message import TO_DO
+from cardwatch.domain.message import TO_DO, Message
 from cardwatch.domain.transaction import Status, TransactionRecord
 from tests.fakes.twilio_server import ACCOUNT_SID, AUTH_TOKEN, OWN_NUMBERS, FakeTwilio, Fault
 from tests.runtime.labels import states_of_log, stored_states
@@ -244,7 +244,7 @@ class Crashes:
         unknown = [message_id for message_id in ids if reader.message(message_id) is None]
         self._require(not unknown, f"texts that nobody recorded: {unknown[:3]}")
         self.found.questions = len(questions)
-        in_flight = reader.due_messages(now_ms=2**60, limit=10_000)
+        in_flight = due_texts(reader)
         self.found.in_flight = max(
             self.found.in_flight, sum(m.state.value in ("sending", "unknown") for m in in_flight)
         )
@@ -277,12 +277,18 @@ class Crashes:
         """Return how many challenges are open or texts still to be sent, for whoever waits until all is done."""
         reader = SqliteReader(self._database)
         try:
-            due = sum(m.state in TO_DO for m in reader.due_messages(now_ms=2**60, limit=100_000))
+            due = sum(m.state in TO_DO for m in due_texts(reader))
             page = reader.transactions(status=Status.CHALLENGED, limit=100_000)
             opened = sum(r.challenge is not None and r.challenge.state in OPEN for r in page.records)
         finally:
             reader.close()
         return due + opened
+
+
+def due_texts(reader: SqliteReader) -> list[Message]:
+    """Return every text that a worker still has to act on."""
+    ids = reader.due_message_ids(channel="sms", now_ms=2**60, limit=100_000)
+    return [message for message_id in ids if (message := reader.message(message_id)) is not None]
 
 
 def _same(body: dict[str, str], record: TransactionRecord) -> bool:

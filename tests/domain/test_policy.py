@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from cardwatch.domain.decision import DecidedBy, Outcome
 from cardwatch.domain.errors import InvalidInput
 from cardwatch.domain.money import Money
-from cardwatch.domain.policy import Conditions, ListEntry, ListField, Policy, Rule, parse_policy
+from cardwatch.domain.policy import ListEntry, ListField, Policy, Rule, parse_policy
+from cardwatch.domain.policy_conditions import Conditions
 from tests.builders import make_transaction
 
 PAYMENT = make_transaction(ip="203.0.113.9", country="US", category="food", mcc="5411", channel="online")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from cardwatch.domain.errors import OperatingError
 from cardwatch.domain.message import Message
-from cardwatch.ports import NotSent, Sent, UnknownSent
+from cardwatch.ports import NotSent, OnUnknown, Sent, UnknownSent
 
 Answer = Sent | NotSent | UnknownSent
 
@@ -19,7 +19,8 @@ class ScriptedChannel:
     """Sids of what was taken; more than one is a text sent twice."""
     can_look_up: bool = True
     name: str = "sms"
-    own_number: str = "+12025550199"
+    own_address: str = "+12025550199"
+    on_unknown: OnUnknown = OnUnknown.LOOK_UP
     on_send: Callable[[Message], None] | None = None
 
     @classmethod

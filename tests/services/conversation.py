@@ -6,12 +6,15 @@ from cardwatch.domain.challenge import Challenge
 from cardwatch.domain.changes import AddTransaction, DecideTransaction, PutAccount
 from cardwatch.domain.decision import Outcome
 from cardwatch.domain.label import LabelSource, LabelValue
+from cardwatch.domain.message import MessageKind
 from cardwatch.domain.money import Money
 from cardwatch.domain.provider_post import InboundText
 from cardwatch.domain.transaction import Status
-from cardwatch.services.ask_cardholder import ChallengePlan, Sender, plan_challenge
+from cardwatch.services.ask_cardholder import ChallengePlan, plan_challenge
 from cardwatch.services.expire_challenges import expire_challenges
 from cardwatch.services.handle_reply import handle_reply
+from cardwatch.services.questions import attempt_id
+from cardwatch.services.reach import Sender
 from cardwatch.services.reply_turn import Result
 from cardwatch.services.send_messages import send_due
 from tests.builders import NOW_MS, OWN_NUMBER, PHONE, make_account, make_decision, make_transaction
@@ -59,6 +62,11 @@ def challenge_payment(
     decision = make_decision(outcome=Outcome.CHALLENGE, decided_at_ms=now_ms)
     assert store.apply([DecideTransaction(transaction_id, decision, Status.CHALLENGED), *plan.changes]) is None
     return plan.challenge
+
+
+def question_id(challenge: Challenge, *, number: int = 1) -> str:
+    """Return the id of an attempt to ask a challenge on its present channel."""
+    return attempt_id(challenge, challenge.channel, MessageKind.QUESTION, number)
 
 
 def challenge_of(store: MemoryStore, transaction_id: str) -> Challenge:

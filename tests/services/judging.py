@@ -12,7 +12,7 @@ from cardwatch.domain.errors import ScorerUnavailable
 from cardwatch.domain.policy import Policy
 from cardwatch.domain.transaction import Transaction, TransactionRecord
 from cardwatch.features.engine import default_engine
-from cardwatch.services.ask_cardholder import Sender
+from cardwatch.services.reach import Sender
 from cardwatch.services.score_transaction import Asking, Decided, Judges, score_transaction
 from tests.builders import NOW_MS, OWN_NUMBER, make_reason
 

@@ -18,7 +18,7 @@ from cardwatch.domain.message import Message, MessageKind, MessageState
 from cardwatch.domain.money import Money
 from cardwatch.domain.provider_post import DeliveryReport, InboundText
 from cardwatch.domain.transaction import Status
-from cardwatch.ports import NotSent, Sent, UnknownSent
+from cardwatch.ports import NotSent, OnUnknown, Sent, UnknownSent
 from cardwatch.services.ask_cardholder import ChallengePlan, plan_challenge
 from cardwatch.services.expire_challenges import expire_challenges
 from cardwatch.services.handle_reply import handle_reply
@@ -56,7 +56,8 @@ class World:
     said: list[Said] = field(default_factory=list)
     results: dict[str, int] = field(default_factory=dict)
     name: str = "sms"
-    own_number: str = OWN_NUMBER
+    own_address: str = OWN_NUMBER
+    on_unknown: OnUnknown = OnUnknown.LOOK_UP
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
@@ -122,7 +123,7 @@ class World:
 
     def work(self) -> None:
         """Run the outbox worker once; it may die after the claim or after the delivery, and may be slow."""
-        for claim in claim_messages(store=self.store, now_ms=self.now_ms, limit=10):
+        for claim in claim_messages(store=self.store, channel=self, now_ms=self.now_ms, limit=10):
             if self.random.random() < 0.05:
                 continue
             delivery = deliver(claim, channel=self)
@@ -145,7 +146,7 @@ class World:
 
     def send(self, message: Message) -> Sent | NotSent | UnknownSent:
         """Take a text, or not, and say so, or not."""
-        if message.phone in self._stopped:
+        if message.address in self._stopped:
             return NotSent("21610 opted out", retryable=False, opted_out=True)
         chance = self.random.random()
         if chance < 0.05:
@@ -188,7 +189,7 @@ class World:
         transaction_id = message.transaction_id or ""
         takes_back = message.kind is MessageKind.ACK and "approved" in message.body and self.random.random() < 0.1
         if takes_back:
-            self._answer(message.phone, transaction_id, "no", "NO")
+            self._answer(message.address, transaction_id, "no", "NO")
         if asks is None or self.random.random() < 0.15:
             return
         genuine = hash_of(transaction_id, self.seed) % 3 > 0
@@ -198,7 +199,7 @@ class World:
             [("yes", yes) if genuine else ("no", "NO"), ("unclear", "what is this?"), ("stop", "STOP")],
             weights=[90, 8, 2],
         )[0]
-        self._answer(message.phone, transaction_id, meant, body)
+        self._answer(message.address, transaction_id, meant, body)
 
     def _answer(self, phone: str, transaction_id: str, meant: str, body: str) -> None:
         """Send a reply, which may be lost, late, doubled by its holder, and delivered more than once."""
@@ -215,7 +216,7 @@ class World:
         if meant == "stop":
             self._stopped.add(phone)
         self.said.append(Said(phone, transaction_id, meant, body, self.now_ms))
-        text = InboundText(message_id=sid, phone=phone, own_number=self.own_number, body=body)
+        text = InboundText(message_id=sid, phone=phone, own_number=self.own_address, body=body)
         outcome = handle_reply(text, store=self.store, sender=SENDER, now_ms=self.now_ms, token=self.token())
         self.results[outcome.result] = self.results.get(outcome.result, 0) + 1
 

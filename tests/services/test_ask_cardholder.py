@@ -6,17 +6,16 @@ import pytest
 from cardwatch.adapters.memory import MemoryStore
 from cardwatch.domain.account import Account
 from cardwatch.domain.challenge import Challenge, ChallengeState
-from cardwatch.domain.changes import AddChallenge, AddMessage, PutAccount, PutChallenge
+from cardwatch.domain.changes import AddChallenge, AddMessage, PutAccount, PutChallenge, PutOptOut
 from cardwatch.domain.transaction import Status
 from cardwatch.services.ask_cardholder import (
     ChallengePlan,
-    NotReachable,
-    Unreachable,
     ask_next,
     close,
     expected_loss_minor,
     plan_challenge,
 )
+from cardwatch.services.reach import NotReachable, Unreachable
 from tests.builders import NOW_MS, OTHER_PHONE, PHONE, make_account, make_transaction
 from tests.services.conversation import HOUR_MS, SENDER, TTL_MS, add_payment, challenge_payment, status_of
 
@@ -47,7 +46,6 @@ def planned(store: MemoryStore, account: Account, *, now_ms: int = NOW_MS) -> Ch
     [
         (None, Unreachable.NO_ACCOUNT),
         (make_account(held_since_ms=1), Unreachable.ACCOUNT_HELD),
-        (make_account(opted_out_at_ms=1), Unreachable.OPTED_OUT),
         (make_account(phone_number=None), Unreachable.NO_PHONE),
         (make_account(channels=("email",)), Unreachable.NO_CHANNEL),
         (make_account(consent=False), Unreachable.NO_CONSENT),
@@ -56,6 +54,13 @@ def planned(store: MemoryStore, account: Account, *, now_ms: int = NOW_MS) -> Ch
 def test_a_holder_who_cannot_be_asked_is_said_so_with_the_reason(account: Account | None, reason: Unreachable) -> None:
     """Held, opted out, without number, channel or consent: not reachable, with a word for the record."""
     assert plan(MemoryStore(), account) == NotReachable(reason)
+
+
+def test_a_number_that_opted_out_is_not_texted() -> None:
+    """The opt-out is the number's, whatever account has it."""
+    store = MemoryStore()
+    assert store.apply([PutOptOut(PHONE, 1)]) is None
+    assert plan(store, make_account("user_777")) == NotReachable(Unreachable.OPTED_OUT)
 
 
 def test_the_first_question_of_a_phone_is_asked_at_once_without_a_code() -> None:
@@ -86,7 +91,7 @@ def test_a_question_carries_a_code_for_24_hours_after_another_went_out(hours: fl
     """A bare YES would be ambiguous as long as another question reached that phone within 24 hours."""
     store = MemoryStore()
     challenge = challenge_payment(store, "txn_1")
-    sent = msgspec.structs.replace(challenge, sent_at_ms=NOW_MS, version=2)
+    sent = msgspec.structs.replace(challenge, sent_at_ms=NOW_MS, last_text_at_ms=NOW_MS, version=2)
     assert store.apply([PutChallenge(sent), *close(sent, ChallengeState.EXPIRED, status=None, cause="")]) is None
     later = planned(store, make_account(), now_ms=NOW_MS + round(hours * HOUR_MS))
     assert (later.code is not None) is coded

@@ -216,9 +216,7 @@ def test_stop_opts_out_confirms_nothing_and_is_not_answered(keyword: str) -> Non
         assert challenge_of(store, payment).state is ChallengeState.OPTED_OUT
         assert status_of(store, payment) is Status.IN_REVIEW
         assert label_of(store, payment) is None
-    account = store.account("user_001")
-    assert account is not None
-    assert account.opted_out_at_ms == NOW_MS
+    assert store.opted_out_since(PHONE) == NOW_MS
     assert len(sent_bodies(store)) == texts
     assert say(store, "NO") is Result.LATE
     assert len(sent_bodies(store)) == texts
@@ -230,9 +228,7 @@ def test_start_clears_the_opt_out() -> None:
     asked(store, "txn_1")
     say(store, "STOP")
     assert say(store, "START") is Result.OPTED_IN
-    account = store.account("user_001")
-    assert account is not None
-    assert account.opted_out_at_ms is None
+    assert store.opted_out_since(PHONE) is None
     assert say(store, "YES") is Result.REPEATED
 
 
@@ -252,9 +248,11 @@ def test_a_text_from_an_unknown_number_is_kept_and_not_answered() -> None:
     """It is stored; nothing goes out."""
     store = MemoryStore()
     asked(store, "txn_1")
-    for body in ("YES", "NO", "hello", "STOP", "START"):
+    for body in ("YES", "NO", "hello", "START"):
         assert say(store, body, phone=OTHER_PHONE) is Result.UNMATCHED
-    assert [m.body for m in store.conversation(OTHER_PHONE, limit=10)] == ["YES", "NO", "hello", "STOP", "START"]
+    assert say(store, "STOP", phone=OTHER_PHONE) is Result.OPTED_OUT
+    assert store.opted_out_since(OTHER_PHONE) == NOW_MS
+    assert [m.body for m in store.conversation(OTHER_PHONE, limit=10)] == ["YES", "NO", "hello", "START", "STOP"]
     assert status_of(store, "txn_1") is Status.CHALLENGED
 
 

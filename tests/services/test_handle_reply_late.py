@@ -8,11 +8,11 @@ from cardwatch.domain.changes import MoveTransaction
 from cardwatch.domain.label import LabelSource, LabelValue
 from cardwatch.domain.transaction import Status
 from cardwatch.ports import NotSent
-from cardwatch.services.ask_cardholder import question_id
 from cardwatch.services.label_transaction import label_transaction
 from cardwatch.services.reply_turn import Result
 from cardwatch.services.send_messages import claim_messages, record_delivery
 from tests.builders import NOW_MS
+from tests.fakes.channel import ScriptedChannel
 from tests.services.conversation import (
     HOUR_MS,
     SENDER,
@@ -22,6 +22,7 @@ from tests.services.conversation import (
     challenge_of,
     challenge_payment,
     label_of,
+    question_id,
     say,
     send_all,
     sent_bodies,
@@ -179,10 +180,10 @@ def test_a_yes_faster_than_our_record_of_sending_counts() -> None:
     """Nothing else was asked on that phone for days, or the code proves that the question was read."""
     store = MemoryStore()
     challenge_payment(store, "txn_1")
-    assert len(claim_messages(store=store, now_ms=NOW_MS, limit=9)) == 1
+    assert len(claim_messages(store=store, channel=ScriptedChannel(), now_ms=NOW_MS, limit=9)) == 1
     assert say(store, "YES") is Result.CONFIRMED
     second = challenge_payment(store, "txn_2")
-    assert claim_messages(store=store, now_ms=NOW_MS, limit=9)
+    assert claim_messages(store=store, channel=ScriptedChannel(), now_ms=NOW_MS, limit=9)
     assert say(store, f"YES {second.code}") is Result.CONFIRMED
 
 
@@ -191,7 +192,7 @@ def test_a_yes_to_a_question_that_never_left_releases_nothing() -> None:
     store = MemoryStore()
     challenge_payment(store, "txn_1")
     assert say(store, "YES") is Result.UNMATCHED
-    (claim,) = claim_messages(store=store, now_ms=NOW_MS, limit=9)
+    (claim,) = claim_messages(store=store, channel=ScriptedChannel(), now_ms=NOW_MS, limit=9)
     refused = NotSent("20429 too many requests", retryable=True)
     record_delivery(claim, refused, store=store, sender=SENDER, now_ms=NOW_MS, token="00")
     assert say(store, "YES") is Result.UNMATCHED

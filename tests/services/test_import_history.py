@@ -46,7 +46,7 @@ def test_rows_are_approved_history_and_nobody_is_asked() -> None:
     page = store.transactions(limit=9)
     assert {record.status for record in page.records} == {Status.APPROVED}
     assert {record.decision.decided_by for record in page.records if record.decision} == {DecidedBy.IMPORT}
-    assert not store.due_messages(now_ms=NOW_MS * 2, limit=9)
+    assert not store.due_message_ids(channel="sms", now_ms=NOW_MS * 2, limit=9)
 
 
 def test_same_rows_again_change_nothing() -> None:

@@ -72,11 +72,15 @@ def test_hold_outlives_a_replacement() -> None:
     assert store.account("user_001") == released
 
 
-def test_opt_out_belongs_to_the_number() -> None:
-    """It outlives a replacement with the same number, however written, and ends with a new one."""
-    store = store_with(opted_out_at_ms=5)
-    assert put(store, phone_number="+1 (202) 555-0101", consent=True).opted_out_at_ms == 5
-    assert put(store, phone_number=OTHER_PHONE).opted_out_at_ms is None
+def test_a_changed_number_is_noted_with_its_time() -> None:
+    """A first number is no change, nor is the same one written otherwise; taking it away is."""
+    store = store_with(phone_number=None)
+    assert put(store, phone_number=PHONE).phone_changed_at_ms is None
+    assert put(store, phone_number="+1 (202) 555-0101").phone_changed_at_ms is None
+    assert put(store, phone_number=OTHER_PHONE).phone_changed_at_ms == NOW_MS
+    store = store_with(phone_number=PHONE)
+    assert put(store, phone_number=None).phone_changed_at_ms == NOW_MS
+    assert put(store, phone_number=OTHER_PHONE).phone_changed_at_ms == NOW_MS
 
 
 def test_release_of_an_account_that_is_not_held_writes_nothing() -> None:

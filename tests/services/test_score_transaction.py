@@ -10,7 +10,8 @@ from cardwatch.domain.challenge import ChallengeState
 from cardwatch.domain.changes import DecideTransaction, PutAccount
 from cardwatch.domain.decision import DecidedBy, Outcome
 from cardwatch.domain.money import Money
-from cardwatch.domain.policy import Conditions, ListEntry, ListField, Policy, Rule
+from cardwatch.domain.policy import ListEntry, ListField, Policy, Rule
+from cardwatch.domain.policy_conditions import Conditions
 from cardwatch.domain.times import DAY_MS
 from cardwatch.domain.transaction import Status
 from cardwatch.features.engine import default_engine
@@ -62,7 +63,7 @@ def test_challenge_is_asked_with_the_decision(store: MemoryStore) -> None:
     challenge = decided.record.challenge
     assert challenge is not None
     assert (challenge.state, challenge.expires_at_ms) == (ChallengeState.ASKED, NOW_MS + TTL_MS)
-    assert len(store.due_messages(now_ms=NOW_MS, limit=10)) == 1
+    assert len(store.due_message_ids(channel="sms", now_ms=NOW_MS, limit=10)) == 1
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,6 @@ def test_challenge_is_asked_with_the_decision(store: MemoryStore) -> None:
     [
         (make_account(held_since_ms=NOW_MS), "account_held"),
         (make_account(phone_number=None), "no_phone"),
-        (make_account(opted_out_at_ms=NOW_MS), "opted_out"),
         (make_account(channels=("email",)), "no_channel"),
         (make_account(consent=False), "no_consent"),
         (None, "no_account"),
@@ -83,7 +83,7 @@ def test_suspicious_payment_whose_holder_cannot_be_asked_goes_to_review(account:
     decision = decided.record.decision
     assert decision is not None
     assert (decided.record.status, decision.outcome, decision.detail) == (Status.IN_REVIEW, Outcome.REVIEW, why)
-    assert not store.due_messages(now_ms=NOW_MS, limit=10)
+    assert not store.due_message_ids(channel="sms", now_ms=NOW_MS, limit=10)
     assert decision.reasons
 
 
@@ -95,7 +95,7 @@ def test_payment_older_than_a_day_is_never_texted_about(store: MemoryStore, age_
     """A suspicious one goes to review instead."""
     record = add(store, make_transaction(timestamp_ms=NOW_MS - age_ms))
     assert decide(store, record, judges(ToldScorer(0.9))).record.status is status
-    assert bool(store.due_messages(now_ms=NOW_MS, limit=10)) is (status is Status.CHALLENGED)
+    assert bool(store.due_message_ids(channel="sms", now_ms=NOW_MS, limit=10)) is (status is Status.CHALLENGED)
 
 
 def test_old_everyday_payment_is_approved(store: MemoryStore) -> None:
@@ -182,10 +182,18 @@ def test_second_scoring_changes_nothing(store: MemoryStore) -> None:
     """A record delivered twice loses its race, with all that would follow from it."""
     pending = add(store, make_transaction())
     decide(store, pending, judges(ToldScorer(0.9)))
-    before = (record_of(store, "txn_1"), store.states(KEYS), store.due_messages(now_ms=NOW_MS, limit=10))
+    before = (
+        record_of(store, "txn_1"),
+        store.states(KEYS),
+        store.due_message_ids(channel="sms", now_ms=NOW_MS, limit=10),
+    )
     again = score_transaction(pending, store=store, judges=judges(ToldScorer(0.1)), asking=ASKING, now_ms=NOW_MS)
     assert isinstance(store.apply(again.changes), DecideTransaction)
-    assert (record_of(store, "txn_1"), store.states(KEYS), store.due_messages(now_ms=NOW_MS, limit=10)) == before
+    assert (
+        record_of(store, "txn_1"),
+        store.states(KEYS),
+        store.due_message_ids(channel="sms", now_ms=NOW_MS, limit=10),
+    ) == before
 
 
 def test_payment_given_to_review_leaves_state_as_it_is(store: MemoryStore) -> None:

@@ -1,16 +1,14 @@
 """The outbox worker: what it sends, what it looks up, what it gives up, and what follows from that."""
 
-import msgspec
 import pytest
 
 from cardwatch.adapters.memory import MemoryStore
 from cardwatch.domain.challenge import ChallengeState
-from cardwatch.domain.changes import PutAccount
+from cardwatch.domain.changes import PutOptOut
 from cardwatch.domain.message import Message, MessageState
 from cardwatch.domain.provider_post import DeliveryReport
 from cardwatch.domain.transaction import Status
 from cardwatch.ports import NotSent, Sent, UnknownSent
-from cardwatch.services.ask_cardholder import question_id
 from cardwatch.services.send_messages import (
     BACKOFF_MAX_MS,
     LEASE_MS,
@@ -25,9 +23,18 @@ from cardwatch.services.send_messages import (
     record_delivery,
 )
 from cardwatch.services.track_delivery import track_delivery
-from tests.builders import NOW_MS
+from tests.builders import NOW_MS, PHONE
 from tests.fakes.channel import ScriptedChannel
-from tests.services.conversation import SENDER, TTL_MS, challenge_of, challenge_payment, say, send_all, status_of
+from tests.services.conversation import (
+    SENDER,
+    TTL_MS,
+    challenge_of,
+    challenge_payment,
+    question_id,
+    say,
+    send_all,
+    status_of,
+)
 
 
 def question(store: MemoryStore, transaction_id: str = "txn_1") -> Message:
@@ -43,13 +50,13 @@ def work(store: MemoryStore, channel: ScriptedChannel, *, now_ms: int) -> list[R
         record_delivery(
             claim, deliver(claim, channel=channel), store=store, sender=SENDER, now_ms=now_ms, token="ffffffff"
         )
-        for claim in claim_messages(store=store, now_ms=now_ms, limit=10)
+        for claim in claim_messages(store=store, channel=ScriptedChannel(), now_ms=now_ms, limit=10)
     ]
 
 
 def record(store: MemoryStore, delivery: Delivery, *, now_ms: int = NOW_MS) -> Recorded:
     """Claim the question and record an outcome for it."""
-    (claim,) = claim_messages(store=store, now_ms=now_ms, limit=10)
+    (claim,) = claim_messages(store=store, channel=ScriptedChannel(), now_ms=now_ms, limit=10)
     return record_delivery(claim, delivery, store=store, sender=SENDER, now_ms=now_ms, token="00")
 
 
@@ -69,8 +76,8 @@ def test_a_claimed_text_is_not_claimed_again_within_its_lease() -> None:
     """Two workers never hold one text."""
     store = MemoryStore()
     challenge_payment(store, "txn_1")
-    assert len(claim_messages(store=store, now_ms=NOW_MS, limit=10)) == 1
-    assert claim_messages(store=store, now_ms=NOW_MS + LEASE_MS - 1, limit=10) == []
+    assert len(claim_messages(store=store, channel=ScriptedChannel(), now_ms=NOW_MS, limit=10)) == 1
+    assert claim_messages(store=store, channel=ScriptedChannel(), now_ms=NOW_MS + LEASE_MS - 1, limit=10) == []
 
 
 @pytest.mark.parametrize("taken", [True, False])
@@ -78,7 +85,7 @@ def test_a_crash_between_claim_and_record_is_looked_up_before_anything_is_sent(t
     """After the lease the provider is asked; only if it has no record is the text sent again."""
     store, channel = MemoryStore(), ScriptedChannel()
     challenge_payment(store, "txn_1")
-    (claim,) = claim_messages(store=store, now_ms=NOW_MS, limit=10)
+    (claim,) = claim_messages(store=store, channel=ScriptedChannel(), now_ms=NOW_MS, limit=10)
     if taken:
         deliver(claim, channel=channel)
     later = NOW_MS + LEASE_MS
@@ -144,15 +151,13 @@ def test_a_refusal_ends_the_question_and_asks_the_next() -> None:
     assert challenge_of(store, "txn_2").state is ChallengeState.ASKED
 
 
-def test_a_number_that_opted_out_is_recorded_on_its_account() -> None:
+def test_a_number_that_opted_out_is_recorded() -> None:
     """The provider's refusal counts as the holder's STOP; what the account has waiting is not asked."""
     store = MemoryStore()
     challenge_payment(store, "txn_1")
     challenge_payment(store, "txn_2")
     assert record(store, NotSent("21610 opted out", retryable=False, opted_out=True)) is Recorded.FAILED
-    account = store.account("user_001")
-    assert account is not None
-    assert account.opted_out_at_ms == NOW_MS
+    assert store.opted_out_since(PHONE) == NOW_MS
     assert challenge_of(store, "txn_2").state is ChallengeState.CANCELLED
     assert status_of(store, "txn_2") is Status.IN_REVIEW
 
@@ -185,7 +190,7 @@ def test_a_question_that_was_closed_before_it_left_is_not_sent() -> None:
     challenge_payment(store, "txn_1")
     say(store, "STOP")
     assert work(store, channel, now_ms=NOW_MS) == []
-    assert (question(store).state, question(store).error) == (MessageState.EXPIRED, "question closed")
+    assert (question(store).state, question(store).error) == (MessageState.EXPIRED, "opted out")
 
 
 def test_an_answer_to_a_holder_who_opted_out_is_not_sent() -> None:
@@ -194,10 +199,7 @@ def test_an_answer_to_a_holder_who_opted_out_is_not_sent() -> None:
     challenge_payment(store, "txn_1")
     send_all(store)
     say(store, "maybe")
-    account = store.account("user_001")
-    assert account is not None
-    opted_out = msgspec.structs.replace(account, opted_out_at_ms=NOW_MS, version=account.version + 1)
-    assert store.apply([PutAccount(opted_out)]) is None
+    assert store.apply([PutOptOut(PHONE, NOW_MS)]) is None
     assert send_all(store).took == {}
 
 
@@ -205,7 +207,7 @@ def test_a_report_that_comes_before_the_send_returned_is_kept() -> None:
     """The callback knows the sid and more; recording the send then changes nothing."""
     store = MemoryStore()
     challenge_payment(store, "txn_1")
-    (claim,) = claim_messages(store=store, now_ms=NOW_MS, limit=10)
+    (claim,) = claim_messages(store=store, channel=ScriptedChannel(), now_ms=NOW_MS, limit=10)
     report = DeliveryReport(message_id=claim.message.message_id, provider_sid="SM1", state=MessageState.DELIVERED)
     track_delivery(report, store=store, sender=SENDER, now_ms=NOW_MS, token="00")
     stale = record_delivery(claim, Sent("SM1"), store=store, sender=SENDER, now_ms=NOW_MS, token="00")
@@ -217,7 +219,7 @@ def test_a_worker_that_was_too_slow_changes_nothing_with_bad_news() -> None:
     """After the lease another worker has the text: only the news that it was taken still counts."""
     store = MemoryStore()
     challenge_payment(store, "txn_1")
-    (slow,) = claim_messages(store=store, now_ms=NOW_MS, limit=10)
+    (slow,) = claim_messages(store=store, channel=ScriptedChannel(), now_ms=NOW_MS, limit=10)
     later = NOW_MS + LEASE_MS
     assert record(store, NotFound(), now_ms=later) is Recorded.RETRY
     for news in (NotSent("21211 bad number", retryable=False), UnknownSent("timeout")):

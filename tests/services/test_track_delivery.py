@@ -9,10 +9,9 @@ from cardwatch.domain.challenge import ChallengeState
 from cardwatch.domain.message import Message, MessageState
 from cardwatch.domain.provider_post import DeliveryReport
 from cardwatch.domain.transaction import Status
-from cardwatch.services.ask_cardholder import question_id
 from cardwatch.services.track_delivery import Tracked, track_delivery
-from tests.builders import NOW_MS
-from tests.services.conversation import SENDER, asked, challenge_of, challenge_payment, say, status_of
+from tests.builders import NOW_MS, PHONE
+from tests.services.conversation import SENDER, asked, challenge_of, challenge_payment, question_id, say, status_of
 
 
 def question(store: MemoryStore) -> Message:
@@ -84,7 +83,7 @@ def test_a_report_resolves_an_unknown_send() -> None:
     assert report(store, MessageState.SENT, sid="SM1") is Tracked.RECORDED
     assert (question(store).state, question(store).provider_sid) == (MessageState.SENT, "SM1")
     assert challenge_of(store, "txn_1").sent_at_ms == NOW_MS + 7
-    assert store.due_messages(now_ms=NOW_MS * 2, limit=10) == []
+    assert store.due_message_ids(channel="sms", now_ms=NOW_MS * 2, limit=10) == []
 
 
 @pytest.mark.parametrize("state", [MessageState.UNDELIVERED, MessageState.FAILED])
@@ -114,9 +113,7 @@ def test_an_opt_out_reported_is_recorded() -> None:
     store = MemoryStore()
     asked(store, "txn_1")
     report(store, MessageState.FAILED, error="21610 opted out", opted_out=True)
-    account = store.account("user_001")
-    assert account is not None
-    assert account.opted_out_at_ms == NOW_MS + 7
+    assert store.opted_out_since(PHONE) == NOW_MS + 7
 
 
 def test_a_failure_after_the_answer_changes_no_money() -> None:

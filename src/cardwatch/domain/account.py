@@ -12,6 +12,30 @@ class Home(msgspec.Struct, frozen=True, omit_defaults=True):
     place: Place | None = None
 
 
+class PushTarget(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A device that takes notifications: a token of Firebase Cloud Messaging, or a browser's push subscription."""
+
+    fcm_token: str | None = None
+    endpoint: str | None = None
+    p256dh: str | None = None
+    auth: str | None = None
+
+    @property
+    def address(self) -> str:
+        """The target in one line; `push_target` reads it back."""
+        return f"fcm {self.fcm_token}" if self.fcm_token else f"web {self.endpoint} {self.p256dh} {self.auth}"
+
+
+def push_target(address: str) -> PushTarget:
+    """Return the target that a line names; raises ValueError if it names none."""
+    match address.split(" "):
+        case ["fcm", token]:
+            return PushTarget(fcm_token=token)
+        case ["web", endpoint, p256dh, auth]:
+            return PushTarget(endpoint=endpoint, p256dh=p256dh, auth=auth)
+    raise ValueError("not a push target")
+
+
 class Account(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A cardholder's account; `phone_number` is E.164, `time_zone` an IANA name, `language` a two-letter code."""
 
@@ -24,11 +48,19 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     time_zone: str = "UTC"
     home: Home = Home()
     channels: tuple[str, ...] = ("sms",)
+    push: PushTarget | None = None
+    """The device that notifications go to."""
     consent: bool = False
     """Whether the holder agreed to security messages."""
     held_since_ms: int | None = None
     """Set by a NO: suspicious payments go to review until an analyst releases the account."""
-    opted_out_at_ms: int | None = None
-    """Set by STOP."""
+    phone_changed_at_ms: int | None = None
+    """When its number last took another one's place; None while it has its first."""
     created_at_ms: int = 0
     version: int = 1
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Every address that messages to its holder may have gone to by now."""
+        push = self.push.address if self.push else None
+        return tuple(address for address in (self.phone_number, self.email, push) if address)

@@ -29,6 +29,17 @@ _PHONE_NUMBER_WANTED = "must be a telephone number with its country code, such a
 
 CHANNELS = ("sms", "email", "push")
 
+PUSH_SERVICES = (
+    "fcm.googleapis.com",
+    "push.services.mozilla.com",
+    "push.apple.com",
+    "notify.windows.com",
+)
+"""Hosts of the browsers' push services (Chrome, Firefox, Safari, Edge); each also by its subdomains."""
+
+PUSH_ENDPOINT = rf"https://([a-z0-9-]+\.)*({'|'.join(map(re.escape, PUSH_SERVICES))})/[!-~]+"
+"""No other host is ever sent a request because an account names it."""
+
 
 class HomeSubmission(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the holder lives: free text, coordinates, or both."""
@@ -36,6 +47,15 @@ class HomeSubmission(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     location: Annotated[str, Meta(max_length=200, pattern=NO_CONTROL)] | None = None
     latitude: Latitude | None = None
     longitude: Longitude | None = None
+
+
+class PushSubmission(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The device that notifications go to: `fcm_token`, or a browser's `endpoint`, `p256dh` and `auth`."""
+
+    fcm_token: Annotated[str, Meta(min_length=16, max_length=4096, pattern=r"^[A-Za-z0-9_:.-]+$")] | None = None
+    endpoint: Annotated[str, Meta(max_length=1024)] | None = None
+    p256dh: Annotated[str, Meta(min_length=80, max_length=100, pattern=r"^[A-Za-z0-9_-]+=*$")] | None = None
+    auth: Annotated[str, Meta(min_length=16, max_length=32, pattern=r"^[A-Za-z0-9_-]+=*$")] | None = None
 
 
 class AccountSubmission(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -49,6 +69,7 @@ class AccountSubmission(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     time_zone: Annotated[str, Meta(max_length=64, description="IANA name, such as America/Chicago")] = "UTC"
     currency: Currency = "USD"
     home: HomeSubmission | None = None
+    push: PushSubmission | None = None
     channels: Annotated[tuple[str, ...], Meta(max_length=8)] | None = None
     consent: bool | None = None
 
@@ -93,6 +114,7 @@ def _faults(submission: AccountSubmission, user_id: str) -> Iterator[Problem]:
         yield Problem("/time_zone", "must be the name of an IANA time zone, such as America/Chicago")
     if submission.currency not in MINOR_DIGITS:
         yield Problem("/currency", "is not the code of an active ISO 4217 currency, such as USD")
+    yield from _push_faults(submission.push)
     yield from _home_faults(submission.home or HomeSubmission())
     for position, channel in enumerate(submission.channels or ()):
         if channel not in CHANNELS:
@@ -104,6 +126,16 @@ def _email_faults(email: str | None) -> Iterator[Problem]:
         yield Problem("/email", "must be an e-mail address")
     if email is not None and contains_card_number(email):
         yield Problem("/email", CARD_NUMBER_REFUSED)
+
+
+def _push_faults(push: PushSubmission | None) -> Iterator[Problem]:
+    if push is None:
+        return
+    web = (push.endpoint, push.p256dh, push.auth)
+    if (push.fcm_token is None) == (None in web) or (push.fcm_token is not None and web != (None, None, None)):
+        yield Problem("/push", "must hold fcm_token alone, or endpoint, p256dh and auth together")
+    if push.endpoint is not None and not re.fullmatch(PUSH_ENDPOINT, push.endpoint):
+        yield Problem("/push/endpoint", f"must be an https address of a push service: {', '.join(PUSH_SERVICES)}")
 
 
 def _home_faults(home: HomeSubmission) -> Iterator[Problem]:

@@ -8,6 +8,7 @@ A challenge's life runs from the decision to `expires_at_ms`; one still queued w
 """
 
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
 
@@ -29,6 +30,8 @@ class ChallengeState(StrEnum):
     CANCELLED = "cancelled"
 
 
+_Seconds = Annotated[int, msgspec.Meta(ge=10, le=36_000)]
+
 OPEN: frozenset[ChallengeState] = frozenset({ChallengeState.QUEUED, ChallengeState.ASKED})
 
 MOVES: frozenset[tuple[ChallengeState, ChallengeState]] = frozenset(
@@ -40,15 +43,41 @@ MOVES: frozenset[tuple[ChallengeState, ChallengeState]] = frozenset(
 """Every move a challenge may make; a store refuses any other (an update may also keep the state)."""
 
 
+class ChannelName(StrEnum):
+    """The ways to reach a cardholder."""
+
+    SMS = "sms"
+    EMAIL = "email"
+    PUSH = "push"
+
+
+class DefaultAction(StrEnum):
+    """What becomes of a payment whose holder did not answer in time."""
+
+    REVIEW = "review"
+    DECLINE = "decline"
+
+
+class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One channel of an escalation; seconds count from when the question is put on it."""
+
+    channel: ChannelName
+    wait_s: _Seconds | None = None
+    """How long before the next channel is tried; None: this one is waited for to the end."""
+    remind_after_s: _Seconds | None = None
+    """When the question is put once more on the same channel; None: it is not."""
+
+
 class Challenge(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One question about one payment to one phone."""
+    """One question about one payment, put to its holder on one channel after the other."""
 
     challenge_id: str
     transaction_id: str
     user_id: str
     phone: str
-    """Where it is asked, E.164."""
+    """The number whose turn it waits for and whose replies answer it, E.164; empty if it is not asked by text."""
     channel: str
+    """Where it is being asked now, or will be first."""
     state: ChallengeState
     created_at_ms: int
     expires_at_ms: int
@@ -58,7 +87,21 @@ class Challenge(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Two digits a YES must carry, when another question went to that phone in the last 24 hours."""
     asked_at_ms: int | None = None
     sent_at_ms: int | None = None
-    """When the provider took the question."""
+    """When a provider first took the question."""
+    last_text_at_ms: int | None = None
+    """When the latest text that asks it was taken: a late YES may be about that one."""
+    steps: tuple[Step, ...] = (Step(ChannelName.SMS),)
+    """The channels that can reach its holder, in the order in which they are tried."""
+    step: int = 0
+    """Which of them is under way."""
+    step_at_ms: int | None = None
+    """Since when."""
+    reminded: bool = False
+    """Whether this step's reminder was sent, or passed over."""
+    act_at_ms: int | None = None
+    """When its reminder or its next channel is due, None if neither is to come."""
+    default_action: DefaultAction = DefaultAction.REVIEW
+    """What becomes of the payment when nobody answers in time."""
     answered_at_ms: int | None = None
     answer: str | None = None
     """What the answer meant ("yes", "no", "stop"), never its text."""

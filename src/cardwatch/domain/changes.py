@@ -89,7 +89,7 @@ class EraseAccount(msgspec.Struct, frozen=True):
 
     Its row goes, and so does the feature state of the account and of its pairs with merchants; its payments,
     challenges, labels and messages stay under the same ids without personal data. Its messages are those about its
-    payments or challenges, and those to or from its numbers that are about nobody's.
+    payments or challenges, and those to or from its numbers and addresses that are about nobody's.
     """
 
     user_id: str
@@ -108,15 +108,28 @@ class PutChallenge(msgspec.Struct, frozen=True):
 
 
 class AddMessage(msgspec.Struct, frozen=True):
-    """Add a text (an outbox row, or a reply received). Holds if its message id was never seen."""
+    """Add a message (an outbox row, or a reply received). Holds if its message id was never seen."""
 
     message: Message
 
 
 class PutMessage(msgspec.Struct, frozen=True):
-    """Replace a text. Holds if the stored version is `message.version - 1`."""
+    """Replace a message. Holds if the stored version is `message.version - 1`."""
 
     message: Message
+
+
+class SetAsideMessage(msgspec.Struct, frozen=True):
+    """Take a message that cannot be read out of the outbox, so that it holds up no other. Holds if it is in it."""
+
+    message_id: str
+
+
+class PutOptOut(msgspec.Struct, frozen=True):
+    """Note that a number refuses texts from a time on, or (None) that it takes them again. Always holds."""
+
+    phone: str
+    since_ms: int | None
 
 
 class AddLabel(msgspec.Struct, frozen=True):
@@ -168,6 +181,8 @@ Change: TypeAlias = (
     | PutChallenge
     | AddMessage
     | PutMessage
+    | SetAsideMessage
+    | PutOptOut
     | AddLabel
     | SetCursor
     | AddDeadLetter

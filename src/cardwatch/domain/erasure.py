@@ -28,11 +28,12 @@ def erased_challenge(challenge: Challenge) -> Challenge:
 
 
 def erased_message(message: Message, user_id: str) -> Message:
-    """Drop body, phone and the provider's words; a text that was not sent yet is sent no more."""
+    """Drop body, address and the provider's words; a text that was not sent yet is sent no more."""
     stopped = message.direction is Direction.OUTBOUND and message.state in TO_DO
     return successor(
         message,
-        phone=erased_phone(user_id),
+        address=erased_phone(user_id),
+        subject=None,
         body="",
         error="account erased" if stopped else None,
         state=MessageState.EXPIRED if stopped else message.state,

@@ -1,4 +1,4 @@
-"""A text to or from a phone. Outbound rows are the outbox: written with the decision, sent by a worker.
+"""A message to or from somebody. Outbound rows are the outbox: written with what caused them, sent by a worker.
 
 outbound: queued -> sending -> accepted -> sent -> delivered
 |          `-> undelivered | failed
@@ -23,9 +23,15 @@ class MessageKind(StrEnum):
     """What a text is for."""
 
     QUESTION = "question"
+    REMINDER = "reminder"
+    """The same question again, on the same channel."""
     ACK = "ack"
     """An answer to a reply: what it did, or one more prompt."""
     REPLY = "reply"
+    CALLBACK = "callback"
+    """What became of a payment, told to the payment system."""
+    ALERT = "alert"
+    """What an analyst or an operator should look at."""
 
 
 class MessageState(StrEnum):
@@ -48,7 +54,7 @@ TO_DO: frozenset[MessageState] = frozenset({MessageState.QUEUED, MessageState.SE
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One text with its delivery."""
+    """One message with its delivery."""
 
     message_id: str
     """Ours: for outbound texts the idempotency key (challenge and step), for inbound ones the provider's sid."""
@@ -56,11 +62,12 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     kind: MessageKind
     state: MessageState
     channel: str
-    phone: str
-    """The holder's number, E.164: the receiver of outbound texts, the sender of inbound ones."""
-    own_number: str
-    """Our number or sender id."""
+    address: str
+    """The other end, receiver or sender: a number (E.164), an e-mail address, a push target, a callback's URL."""
+    own_address: str
+    """Our end: a number or sender id, an e-mail address."""
     body: str
+    """What is said, without links: the channel that sends it makes those."""
     created_at_ms: int
     due_at_ms: int = 0
     """Not to be sent (or looked up, while sending or unknown) before."""
@@ -70,6 +77,12 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     provider_sid: str | None = None
     attempts: int = 0
     sent_at_ms: int | None = None
+    subject: str | None = None
+    """An e-mail's subject, a notification's title."""
+    language: str | None = None
+    """Two letters, where the channel adds words of its own (the names of buttons)."""
+    nonce: str | None = None
+    """What makes this message's links its own, where it has any."""
     error: str | None = None
     """The provider's code and our word for it ("21610 opted out")."""
     version: int = 1

@@ -5,10 +5,13 @@ JSON file, checked as a whole when it is loaded:
 
     {"deny":  [{"field": "ip", "value": "203.0.113.9", "note": "card testing, March"}],
      "rules": [{"name": "wire-limit", "when": {"amount_at_least": "5000.00", "currency": "USD"}, "then": "review"}],
-     "allow": [{"field": "merchant_id", "value": "payroll"}]}
+     "allow": [{"field": "merchant_id", "value": "payroll"}],
+     "asking": {"quiet_hours": {"start": "21:00", "end": "08:00"}}}
+
+`asking` says how a challenged cardholder is reached (`domain.escalation`).
 """
 
-from decimal import Decimal
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated
 
@@ -16,7 +19,8 @@ import msgspec
 
 from cardwatch.domain.decision import DecidedBy, Outcome
 from cardwatch.domain.errors import InvalidInput
-from cardwatch.domain.money import MINOR_DIGITS, parse_amount
+from cardwatch.domain.escalation import AskingRules
+from cardwatch.domain.policy_conditions import Conditions, check_amount, check_amounts
 from cardwatch.domain.transaction import Transaction
 
 
@@ -46,45 +50,6 @@ class ListEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return bool(getattr(transaction, self.field.value) == self.value)
 
 
-class Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All of what is given must hold. Amounts are in major units of `currency`, which they then require."""
-
-    currency: str | None = None
-    amount_at_least: Decimal | None = None
-    amount_below: Decimal | None = None
-    countries: tuple[str, ...] | None = None
-    not_countries: tuple[str, ...] | None = None
-    categories: tuple[str, ...] | None = None
-    mccs: tuple[str, ...] | None = None
-    channels: tuple[str, ...] | None = None
-    score_at_least: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
-
-    def hold(self, transaction: Transaction, score: float | None) -> bool:
-        """Say whether a payment with this score (None: none was to be had) meets every condition."""
-        return (
-            (self.currency is None or transaction.amount.currency == self.currency)
-            and self._amount_holds(transaction)
-            and _within(transaction.country, self.countries)
-            and (self.not_countries is None or transaction.country not in self.not_countries)
-            and _within(transaction.category, self.categories)
-            and _within(transaction.mcc, self.mccs)
-            and _within(transaction.channel, self.channels)
-            and (self.score_at_least is None or (score is not None and score >= self.score_at_least))
-        )
-
-    def _amount_holds(self, transaction: Transaction) -> bool:
-        if self.amount_at_least is None and self.amount_below is None:
-            return True
-        amount = Decimal(transaction.amount.decimal)
-        return (self.amount_at_least is None or amount >= self.amount_at_least) and (
-            self.amount_below is None or amount < self.amount_below
-        )
-
-
-def _within(value: str | None, allowed: tuple[str, ...] | None) -> bool:
-    return allowed is None or value in allowed
-
-
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A named rule; the first that holds decides."""
 
@@ -107,6 +72,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     deny: tuple[ListEntry, ...] = ()
     rules: tuple[Rule, ...] = ()
     allow: tuple[ListEntry, ...] = ()
+    asking: AskingRules = AskingRules()
 
     def judge(self, transaction: Transaction, *, score: float, threshold: float) -> Verdict:
         """Decide a payment whose probability of fraud is `score`, against a threshold on the same scale."""
@@ -137,28 +103,34 @@ def parse_policy(data: bytes) -> Policy:
     except msgspec.DecodeError as error:
         raise InvalidInput.at("", f"not a policy: {error}") from error
     for position, rule in enumerate(policy.rules):
-        _check_amounts(rule.when, f"/rules/{position}/when")
+        check_amounts(rule.when, f"/rules/{position}/when")
         if rule.then is Outcome.DECLINE and msgspec.structs.replace(rule.when, score_at_least=None) == Conditions():
             raise InvalidInput.at(
                 f"/rules/{position}/when", "must hold more than a score to decline: a score alone never declines"
             )
-    names = [rule.name for rule in policy.rules]
-    for name in names:
-        if names.count(name) > 1:
-            raise InvalidInput.at("/rules", f'two rules are named "{name}"; names must differ')
+    _check_names([rule.name for rule in policy.rules], "/rules", "rules")
+    _check_asking(policy.asking)
     return policy
 
 
-def _check_amounts(when: Conditions, pointer: str) -> None:
-    if when.currency is not None and when.currency not in MINOR_DIGITS:
-        raise InvalidInput.at(f"{pointer}/currency", f'"{when.currency}" is not an ISO 4217 currency code')
-    for field in ("amount_at_least", "amount_below"):
-        amount: Decimal | None = getattr(when, field)
-        if amount is None:
-            continue
-        if when.currency is None:
-            raise InvalidInput.at(f"{pointer}/{field}", "needs a currency beside it")
-        try:
-            parse_amount(amount, when.currency)
-        except ValueError as error:
-            raise InvalidInput.at(f"{pointer}/{field}", str(error)) from error
+def _check_asking(asking: AskingRules) -> None:
+    for position, escalation in enumerate(asking.escalations):
+        pointer = f"/asking/escalations/{position}"
+        check_amounts(escalation.when, f"{pointer}/when")
+        for number, step in enumerate(escalation.steps[:-1]):
+            if step.wait_s is None:
+                raise InvalidInput.at(f"{pointer}/steps/{number}", "needs wait_s: another channel comes after it")
+        for number, step in enumerate(escalation.steps):
+            if step.remind_after_s is not None and step.wait_s is not None and step.remind_after_s >= step.wait_s:
+                raise InvalidInput.at(f"{pointer}/steps/{number}/remind_after_s", "must be less than wait_s")
+        channels = [step.channel.value for step in escalation.steps]
+        _check_names(channels, f"{pointer}/steps", "steps")
+    _check_names([escalation.name for escalation in asking.escalations], "/asking/escalations", "escalations")
+    for currency, limit in asking.texts.amount_at_most.items():
+        check_amount(limit, currency, f"/asking/texts/amount_at_most/{currency}")
+
+
+def _check_names(names: Sequence[str], pointer: str, what: str) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise InvalidInput.at(pointer, f'two {what} are named "{name}"; names must differ')

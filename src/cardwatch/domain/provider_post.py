@@ -42,3 +42,7 @@ class DeliveryReport(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None = None
     """Code and word: "30003 handset unreachable"."""
     opted_out: bool = False
+    once_more: bool = False
+    """The same text again may arrive."""
+    alarm: bool = False
+    """An operator has to act before anything passes: sender, registration."""

@@ -1,5 +1,6 @@
 """What the API shows of payments and accounts; one shape for every home. Money is printed as decimal strings."""
 
+from collections.abc import Callable
 from typing import Literal
 
 import msgspec
@@ -112,6 +113,7 @@ class AccountView(msgspec.Struct, frozen=True, kw_only=True):
     time_zone: str
     currency: str
     home: HomeView | None
+    push: Literal["fcm", "web"] | None
     channels: list[str]
     consent: bool
     held_since: str | None
@@ -162,8 +164,8 @@ def view_reasons(explained: Explained) -> ReasonsView:
     )
 
 
-def view_account(account: Account) -> AccountView:
-    """Show an account."""
+def view_account(account: Account, opted_out_since: Callable[[str], int | None]) -> AccountView:
+    """Show an account, and since when its number has opted out (by a look-up); a push target by its kind alone."""
     home, place = account.home, account.home.place
     return AccountView(
         user_id=account.user_id,
@@ -176,11 +178,18 @@ def view_account(account: Account) -> AccountView:
         home=HomeView(home.location, place.latitude if place else None, place.longitude if place else None)
         if home.location or place
         else None,
+        push=_push_kind(account),
         channels=list(account.channels),
         consent=account.consent,
         held_since=_instant(account.held_since_ms),
-        opted_out_at=_instant(account.opted_out_at_ms),
+        opted_out_at=_instant(opted_out_since(account.phone_number) if account.phone_number else None),
     )
+
+
+def _push_kind(account: Account) -> Literal["fcm", "web"] | None:
+    if account.push is None:
+        return None
+    return "fcm" if account.push.fcm_token else "web"
 
 
 def _view_reason(reason: Reason) -> ReasonView:

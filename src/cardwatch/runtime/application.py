@@ -29,10 +29,11 @@ from cardwatch.ports import (
 )
 from cardwatch.runtime.compiled_features import FeatureCompiler
 from cardwatch.runtime.housekeeping import Housekeeping
+from cardwatch.runtime.outbox import Outbox
 from cardwatch.runtime.scoring import ScoringConsumer
 from cardwatch.runtime.settings import Settings
+from cardwatch.runtime.sweeps import Sweeps
 from cardwatch.runtime.telemetry import PrometheusMetrics
-from cardwatch.runtime.texting import Texting
 from cardwatch.runtime.warm_up import warm_up
 from cardwatch.runtime.writer import Writer
 from cardwatch.services.explain_transaction import Explained, NotExplained, explain_transaction
@@ -64,7 +65,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     judges: Judges
     writer: Writer
     scoring: ScoringConsumer
-    texting: Texting
+    outbox: Outbox
+    sweeps: Sweeps
     provider: Provider
 
 
@@ -74,7 +76,6 @@ class Application:
     def __init__(self, parts: Parts) -> None:
         self.settings = parts.settings
         self.metrics = parts.metrics
-        self.texting = parts.texting
         self.judges = parts.judges
         self.ready = False
         self._parts = parts
@@ -94,7 +95,8 @@ class Application:
         self._tasks = [
             asyncio.create_task(self._parts.writer.run()),
             *self._parts.housekeeping.start(),
-            *self._parts.texting.start(),
+            *self._parts.outbox.start(),
+            *self._parts.sweeps.start(),
             *self._parts.compiler.start(),
         ]
 
@@ -204,6 +206,10 @@ class Application:
         """End the hold that a NO put on an account."""
         return await self._write(lambda: release_account(user_id, store=self._parts.store))
 
+    def opted_out_since(self, phone: str) -> int | None:
+        """Return when a number opted out of texts (ms), None if it takes them."""
+        return self._parts.reader.opted_out_since(phone)
+
     def conversation(self, phone: str, *, limit: int) -> Sequence[Message]:
         """Return the latest texts to and from a phone."""
         return self._parts.reader.conversation(phone, limit=limit)
@@ -230,14 +236,14 @@ class Application:
             lambda: handle_reply(
                 text,
                 store=parts.store,
-                sender=parts.texting.sender,
+                sender=parts.outbox.sender,
                 now_ms=parts.clock.now_ms(),
-                token=parts.randomness.token(8),
+                token=parts.randomness.token(16),
                 change_window_ms=parts.settings.change_window_s * 1000,
             )
         )
         self.metrics.count("replies_total", {"outcome": outcome.result.value})
-        parts.texting.wake()
+        parts.outbox.wake()
         return outcome
 
     async def track_delivery(self, report: DeliveryReport) -> Tracked:
@@ -247,12 +253,12 @@ class Application:
             lambda: track_delivery(
                 report,
                 store=parts.store,
-                sender=parts.texting.sender,
+                sender=parts.outbox.sender,
                 now_ms=parts.clock.now_ms(),
-                token=parts.randomness.token(8),
+                token=parts.randomness.token(16),
             )
         )
-        parts.texting.wake()
+        parts.outbox.wake()
         return tracked
 
     async def _write_surely(self, work: Callable[[], T]) -> T:

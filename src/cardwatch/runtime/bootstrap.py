@@ -1,5 +1,6 @@
 """Puts the embedded application together; the one module that names adapters."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -14,18 +15,22 @@ from cardwatch.domain.errors import InvalidInput, StoreUnavailable
 from cardwatch.domain.policy import Policy, parse_policy
 from cardwatch.domain.transaction import TransactionRecord
 from cardwatch.models.bundle import read_facts
-from cardwatch.ports import Clock, Gazetteer, Metrics, Randomness, Store
+from cardwatch.ports import Channel, Clock, Gazetteer, Metrics, Provider, Randomness, Store
 from cardwatch.runtime.application import Application, Parts
+from cardwatch.runtime.background import Means
 from cardwatch.runtime.compiled_features import FeatureCompiler, open_engine
 from cardwatch.runtime.housekeeping import Housekeeping
+from cardwatch.runtime.outbox import Outbox
 from cardwatch.runtime.scoring import ScoringConsumer
 from cardwatch.runtime.settings import Settings, WrongSetting
+from cardwatch.runtime.sweeps import Sweeps
 from cardwatch.runtime.telemetry import PrometheusMetrics
-from cardwatch.runtime.texting import Texting
 from cardwatch.runtime.writer import Writer
-from cardwatch.services.ask_cardholder import Sender
+from cardwatch.services.alerts import ALERT_CHANNEL
 from cardwatch.services.label_effect import label_effect
+from cardwatch.services.reach import Sender
 from cardwatch.services.score_transaction import Asking, Decided, Judges, score_transaction
+from cardwatch.services.tell_payment_system import CALLBACK_CHANNEL
 
 __all__ = ["find_model", "list_models"]
 
@@ -63,23 +68,23 @@ def open_application(settings: Settings) -> Application:
     reader = store.reader()
     metrics = PrometheusMetrics()
     provider = open_provider(settings, reader=reader, clock=clock, randomness=randomness)
-    sender = Sender(
-        institution=settings.institution, own_number=provider.channel.own_number, channel=provider.channel.name
-    )
+    channels = open_channels()
+    sender = _sender(settings, judges, provider, channels)
     asking = Asking(sender, settings.challenge_ttl_s * 1000, randomness)
     scoring = _consumer(store, judges, asking, clock, metrics)
     writer = Writer(store, scoring)
-    texting = Texting(
+    means = Means(
         store=store,
         reader=reader,
         writer=writer,
-        channel=provider.channel,
         sender=sender,
         clock=clock,
         randomness=randomness,
         metrics=metrics,
     )
-    scoring.on_texts = texting.wake
+    outbox = Outbox(means, [provider.channel, *channels])
+    scoring.on_texts = outbox.wake
+    tells = sender.has(CALLBACK_CHANNEL) or sender.has(ALERT_CHANNEL)
     housekeeping = Housekeeping(
         store=store,
         writer=writer,
@@ -101,9 +106,19 @@ def open_application(settings: Settings) -> Application:
             judges=judges,
             writer=writer,
             scoring=scoring,
-            texting=texting,
+            outbox=outbox,
+            sweeps=Sweeps(means, tells=tells, on_messages=outbox.wake),
             provider=provider,
         )
+    )
+
+
+def _sender(settings: Settings, judges: Judges, provider: Provider, channels: Sequence[Channel]) -> Sender:
+    return Sender(
+        institution=settings.institution,
+        own_number=provider.channel.own_address,
+        others={channel.name: channel.own_address for channel in channels},
+        rules=judges.policy.asking,
     )
 
 
@@ -121,6 +136,11 @@ def open_provider(
         api_url=settings.twilio_api_url,
         clock=clock,
     )
+
+
+def open_channels() -> list[Channel]:
+    """Make the channels besides texts that the settings name."""
+    return []
 
 
 def open_store(settings: Settings) -> SqliteStore:

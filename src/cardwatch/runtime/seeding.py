@@ -13,8 +13,8 @@ from cardwatch.domain.transaction import Status
 from cardwatch.learning.seed_accounts import seed_accounts
 from cardwatch.learning.simulate.demo import everyday_history
 from cardwatch.ports import Clock, Gazetteer, Randomness, Store
-from cardwatch.services.ask_cardholder import Sender
 from cardwatch.services.import_history import import_history
+from cardwatch.services.reach import Sender
 from cardwatch.services.record_transaction import record_transaction
 from cardwatch.services.score_transaction import Asking, Judges, score_transaction
 

@@ -13,7 +13,8 @@ _COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "http_requests_total": ("HTTP requests answered", ("method", "route", "status")),
     "replies_total": ("Replies from cardholders", ("outcome",)),
     "challenges_total": ("Challenges by what became of them", ("outcome",)),
-    "texts_total": ("Texts handed to the provider, by result", ("kind", "result")),
+    "messages_total": ("Messages handed to their providers, by result", ("channel", "kind", "result")),
+    "provider_alarms_total": ("Messages refused until an operator acts", ("channel",)),
     "labels_applied_total": ("Labels that feature state has taken up: fraud, or no longer", ("change",)),
     "dead_letters_total": ("Things set aside because they could not be handled", ("consumer",)),
 }

@@ -7,19 +7,20 @@ never release another payment.
 
 import hashlib
 from collections.abc import Collection, Sequence
-from enum import StrEnum
 from typing import Protocol
 
 import msgspec
 
 from cardwatch.domain.account import Account
-from cardwatch.domain.challenge import Challenge, ChallengeState
+from cardwatch.domain.challenge import Challenge, ChallengeState, ChannelName, DefaultAction
 from cardwatch.domain.changes import AddChallenge, AddMessage, Change, MoveTransaction, PutChallenge, successor
-from cardwatch.domain.message import Direction, Message, MessageKind, MessageState
-from cardwatch.domain.question import Subject, TextKind, render
+from cardwatch.domain.errors import StoreCorrupt
+from cardwatch.domain.message import MessageKind
 from cardwatch.domain.times import DAY_MS, HOUR_MS
-from cardwatch.domain.transaction import Status, Transaction
-from cardwatch.ports import Accounts, Challenges, Transactions
+from cardwatch.domain.transaction import Status, Transaction, TransactionRecord
+from cardwatch.ports import Accounts, Challenges, Messages, Transactions
+from cardwatch.services.questions import question_message
+from cardwatch.services.reach import NotReachable, Sender, Unreachable, reachable_steps
 
 ASK_AGE_MAX_MS = DAY_MS
 """A payment that happened longer ago is never texted about."""
@@ -36,36 +37,8 @@ _CODES_APART = 60
 _EVER = 0
 
 
-class Reads(Accounts, Challenges, Transactions, Protocol):
+class Reads(Accounts, Challenges, Messages, Transactions, Protocol):
     """What is read to ask a question."""
-
-
-class Sender(msgspec.Struct, frozen=True, kw_only=True):
-    """Our end of the conversation."""
-
-    institution: str
-    """In whose name the texts speak."""
-    own_number: str
-    """Our number or sender id."""
-    channel: str = "sms"
-
-
-class Unreachable(StrEnum):
-    """Why nobody can be asked."""
-
-    NO_ACCOUNT = "no_account"
-    ACCOUNT_HELD = "account_held"
-    OPTED_OUT = "opted_out"
-    NO_PHONE = "no_phone"
-    NO_CHANNEL = "no_channel"
-    NO_CONSENT = "no_consent"
-    TOO_MANY_QUESTIONS = "too_many_questions"
-
-
-class NotReachable(msgspec.Struct, frozen=True):
-    """The holder cannot be asked."""
-
-    reason: Unreachable
 
 
 class ChallengePlan(msgspec.Struct, frozen=True):
@@ -88,45 +61,38 @@ def plan_challenge(
 ) -> ChallengePlan | NotReachable:
     """Plan the question about a payment: asked at once, or queued behind the one that stands on that phone.
 
-    `ttl_ms` is the challenge's whole life, from the decision on; `token` is fresh randomness for its code.
+    The sender's rules say by which channels and for how long; `ttl_ms` is the life of a question of which they do not
+    say it, from the decision on. `token` is fresh randomness for its code and its links.
     """
-    reason = why_unreachable(account)
-    if account is None or account.phone_number is None or reason is not None:
-        return NotReachable(reason or Unreachable.NO_PHONE)
+    escalation = sender.rules.escalation_for(transaction, score)
+    steps = reachable_steps(
+        account, escalation.steps, transaction=transaction, store=store, sender=sender, now_ms=now_ms
+    )
+    if account is None or isinstance(steps, NotReachable):
+        return steps if isinstance(steps, NotReachable) else NotReachable(Unreachable.NO_ACCOUNT)
+    by_text = any(step.channel is ChannelName.SMS for step in steps)
+    life_ms = ttl_ms if escalation.expires_after_s is None else escalation.expires_after_s * 1000
     queued = Challenge(
         challenge_id=f"{transaction.transaction_id}:challenge",
         transaction_id=transaction.transaction_id,
         user_id=account.user_id,
-        phone=account.phone_number,
-        channel=sender.channel,
+        phone=(account.phone_number or "") if by_text else "",
+        channel=steps[0].channel.value,
         state=ChallengeState.QUEUED,
         created_at_ms=now_ms,
-        expires_at_ms=now_ms + ttl_ms,
+        expires_at_ms=now_ms + life_ms,
         risk_minor=expected_loss_minor(score, transaction.amount.minor),
+        steps=steps,
+        default_action=escalation.default_action,
     )
-    waiting = len(store.open_challenges(account.phone_number))
+    waiting = len(store.open_challenges(queued.phone) if by_text else store.open_challenges_of(account.user_id))
     if waiting >= OPEN_MAX:
         return NotReachable(Unreachable.TOO_MANY_QUESTIONS)
-    if waiting:
+    if waiting and by_text:
         return ChallengePlan(queued, (AddChallenge(queued),))
     asked = _asked(queued, store=store, others=(), now_ms=now_ms, token=token)
-    text = question_message(asked, transaction=transaction, account=account, sender=sender, now_ms=now_ms)
-    return ChallengePlan(asked, (AddChallenge(asked), AddMessage(text)))
-
-
-def why_unreachable(account: Account | None) -> Unreachable | None:
-    """Return why an account cannot be asked by SMS now, None if it can."""
-    if account is None:
-        return Unreachable.NO_ACCOUNT
-    if account.held_since_ms is not None:
-        return Unreachable.ACCOUNT_HELD
-    if account.opted_out_at_ms is not None:
-        return Unreachable.OPTED_OUT
-    if account.phone_number is None:
-        return Unreachable.NO_PHONE
-    if "sms" not in account.channels:
-        return Unreachable.NO_CHANNEL
-    return None if account.consent else Unreachable.NO_CONSENT
+    question = _question(asked, transaction=transaction, account=account, sender=sender, now_ms=now_ms, token=token)
+    return ChallengePlan(asked, (AddChallenge(asked), *question))
 
 
 def ask_next(
@@ -145,23 +111,74 @@ def ask_next(
     more, by the store or because the same changes make it so (`unreachable`, user ids), and those about payments that
     happened too long ago by now, are cancelled.
     """
+    if not phone:
+        return ()
     remaining = [c for c in store.open_challenges(phone) if c.challenge_id not in closing]
     if any(c.state is ChallengeState.ASKED for c in remaining):
         return ()
     changes: list[Change] = []
     for challenge in remaining:
-        record = store.transaction(challenge.transaction_id)
+        record = _payment_of(challenge, store)
         if challenge.expires_at_ms <= now_ms or record is None:
             continue
         account = None if challenge.user_id in unreachable else store.account(challenge.user_id)
-        too_old = now_ms - record.transaction.timestamp_ms > ASK_AGE_MAX_MS
-        if account is None or why_unreachable(account) is not None or account.phone_number != phone or too_old:
+        ready = _ready(challenge, record.transaction, account, store=store, sender=sender, now_ms=now_ms)
+        if account is None or ready is None:
             changes += cancel(challenge, status=record.status)
             continue
-        asked = _asked(challenge, store=store, others=remaining, now_ms=now_ms, token=token)
-        text = question_message(asked, transaction=record.transaction, account=account, sender=sender, now_ms=now_ms)
-        return (*changes, PutChallenge(successor(asked)), AddMessage(text))
+        asked = _asked(ready, store=store, others=remaining, now_ms=now_ms, token=token)
+        question = _question(
+            asked, transaction=record.transaction, account=account, sender=sender, now_ms=now_ms, token=token
+        )
+        return (*changes, PutChallenge(successor(asked)), *question)
     return tuple(changes)
+
+
+def _payment_of(challenge: Challenge, store: Transactions) -> TransactionRecord | None:
+    """Return a challenge's payment; one that cannot be read must not keep the others from being asked about."""
+    try:
+        return store.transaction(challenge.transaction_id)
+    except StoreCorrupt:
+        return None
+
+
+def _ready(
+    challenge: Challenge,
+    transaction: Transaction,
+    account: Account | None,
+    *,
+    store: Reads,
+    sender: Sender,
+    now_ms: int,
+) -> Challenge | None:
+    """Return a waiting challenge with the channels that still reach its holder, None if it is not to be asked."""
+    if now_ms - transaction.timestamp_ms > ASK_AGE_MAX_MS:
+        return None
+    if account is None or account.phone_number != challenge.phone:
+        return None
+    steps = reachable_steps(
+        account, challenge.steps, transaction=transaction, store=store, sender=sender, now_ms=now_ms
+    )
+    if isinstance(steps, NotReachable):
+        return None
+    return msgspec.structs.replace(challenge, steps=steps, channel=steps[0].channel.value)
+
+
+def _question(
+    asked: Challenge, *, transaction: Transaction, account: Account, sender: Sender, now_ms: int, token: str
+) -> tuple[Change, ...]:
+    """Return the change that puts an asked challenge's first question into the outbox."""
+    message = question_message(
+        asked,
+        kind=MessageKind.QUESTION,
+        number=1,
+        transaction=transaction,
+        account=account,
+        sender=sender,
+        now_ms=now_ms,
+        token=token,
+    )
+    return (AddMessage(message),)
 
 
 def cancel(challenge: Challenge, *, status: Status | None) -> list[Change]:
@@ -192,42 +209,17 @@ def close(
     return changes
 
 
-def question_id(challenge: Challenge) -> str:
-    """Return the id of a challenge's question: the idempotency key of asking it."""
-    return f"{challenge.challenge_id}:{challenge.channel}:question:1"
-
-
-def question_message(
-    challenge: Challenge, *, transaction: Transaction, account: Account, sender: Sender, now_ms: int
-) -> Message:
-    """Return the question as a row of the outbox; it is not delivered after the challenge's life."""
-    return Message(
-        message_id=question_id(challenge),
-        direction=Direction.OUTBOUND,
-        kind=MessageKind.QUESTION,
-        state=MessageState.QUEUED,
-        channel=challenge.channel,
-        phone=challenge.phone,
-        own_number=sender.own_number,
-        body=render(
-            TextKind.QUESTION, subject_of(challenge, transaction, sender=sender), language_code=account.language
-        ),
-        created_at_ms=now_ms,
-        due_at_ms=now_ms,
-        expires_at_ms=challenge.expires_at_ms,
-        challenge_id=challenge.challenge_id,
-        transaction_id=challenge.transaction_id,
-    )
-
-
-def subject_of(challenge: Challenge, transaction: Transaction, *, sender: Sender) -> Subject:
-    """Return what the texts of a challenge are about."""
-    return Subject(
-        institution=sender.institution,
-        amount=transaction.amount,
-        merchant=transaction.merchant,
-        card=transaction.card,
-        code=challenge.code,
+def expire(challenge: Challenge, *, status: Status | None, answer: str | None = None, now_ms: int) -> list[Change]:
+    """Return the changes that end a challenge nobody answered in time; its payment goes where its rules say."""
+    to = Status.DECLINED if challenge.default_action is DefaultAction.DECLINE else Status.IN_REVIEW
+    return close(
+        challenge,
+        ChallengeState.EXPIRED,
+        status=status,
+        cause="challenge_expired",
+        to=to,
+        answer=answer,
+        now_ms=now_ms,
     )
 
 
@@ -240,19 +232,40 @@ def _asked(
     challenge: Challenge, *, store: Challenges, others: Sequence[Challenge], now_ms: int, token: str
 ) -> Challenge:
     """Return the challenge as asked now, with a code if a bare YES could be about another question."""
-    earlier = store.recent_challenges(challenge.phone, asked_since_ms=_EVER)
+    earlier = store.recent_challenges(challenge.phone, asked_since_ms=_EVER) if challenge.phone else ()
     bare = not (
         any(other.challenge_id != challenge.challenge_id for other in others)
         or any(_reached_phone_until_ms(other) >= now_ms - BARE_YES_QUIET_MS for other in earlier)
         or any(other.user_id != challenge.user_id for other in earlier)
     )
     code = None if bare else _pick_code(challenge, earlier, token=token)
-    return msgspec.structs.replace(challenge, state=ChallengeState.ASKED, asked_at_ms=now_ms, code=code)
+    asked = msgspec.structs.replace(challenge, state=ChallengeState.ASKED, asked_at_ms=now_ms, code=code)
+    return scheduled(asked, step=0, now_ms=now_ms)
+
+
+def scheduled(challenge: Challenge, *, step: int, now_ms: int) -> Challenge:
+    """Return a challenge as put on one of its channels now, with the time of what is to follow."""
+    begun = msgspec.structs.replace(
+        challenge, step=step, step_at_ms=now_ms, channel=challenge.steps[step].channel.value, reminded=False
+    )
+    return msgspec.structs.replace(begun, act_at_ms=act_at_ms(begun))
+
+
+def act_at_ms(challenge: Challenge) -> int | None:
+    """Return when a challenge's reminder or next channel is due (ms), None if neither is to come in its life."""
+    step, since_ms = challenge.steps[challenge.step], challenge.step_at_ms or 0
+    if step.remind_after_s is not None and not challenge.reminded:
+        due_ms = since_ms + step.remind_after_s * 1000
+    elif step.wait_s is not None and challenge.step + 1 < len(challenge.steps):
+        due_ms = since_ms + step.wait_s * 1000
+    else:
+        return None
+    return due_ms if due_ms < challenge.expires_at_ms else None
 
 
 def _reached_phone_until_ms(challenge: Challenge) -> int:
-    """Return when its question reached the phone, or the latest it may have, where the provider never said."""
-    return challenge.expires_at_ms if challenge.sent_at_ms is None else challenge.sent_at_ms
+    """Return when a text with the question last reached the phone, or the latest it may have, where nobody said."""
+    return challenge.expires_at_ms if challenge.last_text_at_ms is None else challenge.last_text_at_ms
 
 
 def _pick_code(challenge: Challenge, earlier: Sequence[Challenge], *, token: str) -> str:

@@ -1,9 +1,10 @@
-"""End the questions that nobody answered in time: their payments go to review, and the next in line is asked."""
+"""End the questions that nobody answered in time: their payments go where the rules say, and the next is asked."""
 
-from cardwatch.domain.challenge import OPEN, ChallengeState
+from cardwatch.domain.challenge import OPEN
 from cardwatch.domain.errors import StoreCorrupt
 from cardwatch.ports import Store
-from cardwatch.services.ask_cardholder import Sender, ask_next, close
+from cardwatch.services.ask_cardholder import ask_next, expire
+from cardwatch.services.reach import Sender
 
 _ATTEMPTS = 3
 
@@ -32,7 +33,7 @@ def _expire(challenge_id: str, *, store: Store, sender: Sender, now_ms: int, tok
             return False  # its payment cannot be read, which must not keep the others from expiring
         status = record.status if record else None
         changes = [
-            *close(challenge, ChallengeState.EXPIRED, status=status, cause="challenge_expired"),
+            *expire(challenge, status=status, now_ms=now_ms),
             *ask_next(
                 store=store, phone=challenge.phone, closing={challenge_id}, sender=sender, now_ms=now_ms, token=token
             ),

@@ -1,9 +1,9 @@
-"""Create or replace an account; what the conversation did to it (a hold, an opt-out) outlives a replacement."""
+"""Create or replace an account; the hold that a NO put on it outlives a replacement."""
 
 import msgspec
 
-from cardwatch.domain.account import Account, Home
-from cardwatch.domain.account_submission import AccountSubmission, HomeSubmission, parse_phone_number
+from cardwatch.domain.account import Account, Home, PushTarget
+from cardwatch.domain.account_submission import AccountSubmission, HomeSubmission, PushSubmission, parse_phone_number
 from cardwatch.domain.changes import PutAccount, successor
 from cardwatch.domain.errors import Contended
 from cardwatch.domain.place import Place, place_at
@@ -36,15 +36,14 @@ def build_account(
 ) -> Account:
     """Make the account that a submission describes, as the successor of the current one.
 
-    Consent to security messages defaults to true when a contact is given; an opt-out belongs to the number that
-    opted out and ends with it.
+    Consent to security messages defaults to true when a contact is given.
     """
     phone = parse_phone_number(submission.phone_number) if submission.phone_number else None
-    contact = phone is not None or submission.email is not None
-    same_phone = current is not None and current.phone_number == phone
+    contact = phone is not None or submission.email is not None or submission.push is not None
     channels = submission.channels
     if channels is None:
-        channels = (("sms",) if phone else ()) + (("email",) if submission.email else ())
+        given = (("sms", phone), ("email", submission.email), ("push", submission.push))
+        channels = tuple(channel for channel, address in given if address)
     return Account(
         user_id=user_id,
         currency=submission.currency,
@@ -57,9 +56,29 @@ def build_account(
         channels=channels,
         consent=contact if submission.consent is None else submission.consent,
         held_since_ms=current.held_since_ms if current else None,
-        opted_out_at_ms=current.opted_out_at_ms if current and same_phone else None,
+        push=_push(submission.push),
+        phone_changed_at_ms=_phone_changed_at_ms(current, phone, now_ms),
         created_at_ms=current.created_at_ms if current else now_ms,
         version=current.version + 1 if current else 1,
+    )
+
+
+def _phone_changed_at_ms(current: Account | None, phone: str | None, now_ms: int) -> int | None:
+    """Return when the account's number took another one's place; a first number is no change."""
+    if current is None:
+        return None
+    changed = current.phone_number is not None and phone != current.phone_number
+    return now_ms if changed else current.phone_changed_at_ms
+
+
+def _push(submission: PushSubmission | None) -> PushTarget | None:
+    if submission is None:
+        return None
+    return PushTarget(
+        fcm_token=submission.fcm_token,
+        endpoint=submission.endpoint,
+        p256dh=submission.p256dh,
+        auth=submission.auth,
     )
 
 

@@ -1,4 +1,4 @@
-"""One text that came in, with what it can be about, and the changes that every kind of answer shares."""
+"""One answer that came in, with what it can be about, and the changes that every kind of answer shares."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
-from cardwatch.domain.challenge import Challenge, ChallengeState
+from cardwatch.domain.challenge import Challenge, ChallengeState, ChannelName
 from cardwatch.domain.changes import AddLabel, AddMessage, Change, PutAccount, PutChallenge, successor
 from cardwatch.domain.label import Label, LabelSource, LabelValue
 from cardwatch.domain.message import Direction, Message, MessageKind, MessageState
@@ -16,13 +16,15 @@ from cardwatch.domain.reply import Reply
 from cardwatch.domain.times import HOUR_MS
 from cardwatch.domain.transaction import Status, TransactionRecord
 from cardwatch.ports import Store
-from cardwatch.services.ask_cardholder import Sender, ask_next, question_id, subject_of
+from cardwatch.services.ask_cardholder import ask_next
+from cardwatch.services.questions import ASKING, may_have_reached, subject_of, texts_left
+from cardwatch.services.reach import Sender
 
 ANSWERABLE_MS = 72 * HOUR_MS
 """How long after its question a reply is still taken to be about it."""
 
-ACKS_MAX = 2
-"""With the question three texts per challenge, the most that 47 CFR 64.1200(a)(9)(iii) allows in three days."""
+LIFE_MAX_MS = 10 * HOUR_MS
+"""The longest life that a question may be given."""
 
 ACK_LIFE_MS = HOUR_MS
 
@@ -84,6 +86,8 @@ class Turn:
     now_ms: int
     change_window_ms: int
     token: str
+    channel: str = ChannelName.SMS
+    """Where the answer was given; only a text is answered by a text."""
 
     def standing(self) -> list[Challenge]:
         """Return the questions of this phone and number that stand, whether or not their life is over."""
@@ -96,12 +100,13 @@ class Turn:
         One that still lies in the outbox is not, if the reply may be about an earlier question.
         """
         standing = self.standing()
-        put = [c for c in standing if not self.is_unasked(c)]
+        put = [c for c in standing if self.may_have_been_read(c)]
         return put if put or self.past() else standing
 
     def past(self) -> list[Challenge]:
         """Return the closed questions that a reply may still be about, newest first."""
-        recent = self.store.recent_challenges(self.text.phone, asked_since_ms=self.now_ms - ANSWERABLE_MS)
+        back_ms = max(ANSWERABLE_MS, self.change_window_ms + LIFE_MAX_MS)
+        recent = self.store.recent_challenges(self.text.phone, asked_since_ms=self.now_ms - back_ms)
         return [c for c in recent if c.state is not ChallengeState.ASKED and self._was_asked_from(c)]
 
     def is_over(self, challenge: Challenge) -> bool:
@@ -109,11 +114,15 @@ class Turn:
         return challenge.expires_at_ms <= self.now_ms
 
     def is_unasked(self, challenge: Challenge) -> bool:
-        """Say whether a question certainly did not reach this phone: it is queued, or still lies in the outbox."""
+        """Say whether a question certainly reached nobody: it is queued, or still lies in the outbox."""
         if challenge.state is ChallengeState.QUEUED:
             return True
-        question = self.store.message(question_id(challenge))
-        return challenge.phone == self.text.phone and question is not None and question.state is MessageState.QUEUED
+        return not any(may_have_reached(message) for message in self.store.messages_about(challenge.challenge_id))
+
+    def may_have_been_read(self, challenge: Challenge) -> bool:
+        """Say whether a question may have reached the address that answers it."""
+        messages = self.store.messages_about(challenge.challenge_id)
+        return any(may_have_reached(m) for m in messages if m.address == self.text.phone)
 
     def is_called_fraud(self, challenge: Challenge) -> bool:
         """Say whether an analyst or a chargeback has called its payment fraud: a YES then releases nothing."""
@@ -137,23 +146,25 @@ class Turn:
         return ReplyOutcome(result, challenge.challenge_id, challenge.transaction_id)
 
     def ack(self, challenge: Challenge, kind: TextKind) -> list[Change]:
-        """Return the text that answers a reply; none once a challenge had its share or its holder opted out."""
+        """Return the text that answers a text; none once a challenge had its share or the number opted out."""
+        if self.channel != ChannelName.SMS:
+            return []
         record, account = self.record(challenge), self.store.account(challenge.user_id)
-        if record is None or account is None or account.opted_out_at_ms is not None:
+        if record is None or account is None or self.store.opted_out_since(self.text.phone) is not None:
             return []
-        names = (f"{challenge.challenge_id}:{challenge.channel}:ack:{number + 1}" for number in range(ACKS_MAX))
-        message_id = next((name for name in names if self.store.message(name) is None), None)
-        if message_id is None:
+        earlier = self.store.messages_about(challenge.challenge_id)
+        if texts_left(earlier) < 1:
             return []
+        number = 1 + sum(message.kind is MessageKind.ACK for message in earlier)
         subject = subject_of(challenge, record.transaction, sender=self.sender)
         text = Message(
-            message_id=message_id,
+            message_id=f"{challenge.challenge_id}:{ChannelName.SMS}:ack:{number}",
             direction=Direction.OUTBOUND,
             kind=MessageKind.ACK,
             state=MessageState.QUEUED,
-            channel=challenge.channel,
-            phone=self.text.phone,
-            own_number=self.sender.own_number,
+            channel=ChannelName.SMS,
+            address=self.text.phone,
+            own_address=self.sender.own_number,
             body=render(kind, subject, language_code=account.language),
             created_at_ms=self.now_ms,
             due_at_ms=self.now_ms,
@@ -191,10 +202,10 @@ class Turn:
         return [PutChallenge(noted)]
 
     def ask_next(self, closed: Sequence[Challenge], *, unreachable: Collection[str] = ()) -> tuple[Change, ...]:
-        """Return the changes that ask this phone's next question."""
+        """Return the changes that ask the next question of the phone that these were asked on."""
         return ask_next(
             store=self.store,
-            phone=self.text.phone,
+            phone=closed[0].phone,
             closing={challenge.challenge_id for challenge in closed},
             unreachable=unreachable,
             sender=self.sender,
@@ -204,7 +215,11 @@ class Turn:
 
     def _was_asked_from(self, challenge: Challenge) -> bool:
         """Say whether a question went out from the number the reply came to (a sender pool has no one number)."""
-        question = self.store.message(question_id(challenge))
-        return (
-            question is None or question.own_number == self.text.own_number or not question.own_number.startswith("+")
+        texts = [
+            m
+            for m in self.store.messages_about(challenge.challenge_id)
+            if m.channel == ChannelName.SMS and m.kind in ASKING
+        ]
+        return not texts or any(
+            text.own_address == self.text.own_number or not text.own_address.startswith("+") for text in texts
         )

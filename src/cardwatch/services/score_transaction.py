@@ -17,8 +17,9 @@ from cardwatch.domain.policy import Policy, Verdict
 from cardwatch.domain.transaction import Status, Transaction, TransactionRecord
 from cardwatch.features.engine import FeatureEngine
 from cardwatch.ports import Randomness, Scorer, Store
-from cardwatch.services.ask_cardholder import ASK_AGE_MAX_MS, NotReachable, Sender, Unreachable, plan_challenge
+from cardwatch.services.ask_cardholder import ASK_AGE_MAX_MS, plan_challenge
 from cardwatch.services.feature_state import read_features
+from cardwatch.services.reach import NotReachable, Sender, Unreachable
 
 _SCORING_ATTEMPTS = 3
 
@@ -36,8 +37,12 @@ _NOT_ASKED: dict[str, str] = {
     Unreachable.ACCOUNT_HELD: "Nobody was asked: the account is on hold after a NO",
     Unreachable.OPTED_OUT: "Nobody was asked: the holder opted out of texts",
     Unreachable.NO_PHONE: "Nobody was asked: the account has no telephone number",
-    Unreachable.NO_CHANNEL: "Nobody was asked: the account takes no texts",
+    Unreachable.NO_EMAIL: "Nobody was asked: the account has no e-mail address",
+    Unreachable.NO_DEVICE: "Nobody was asked: the account has no device for notifications",
+    Unreachable.NO_CHANNEL: "Nobody was asked: the account takes no messages on the channels there are",
     Unreachable.NO_CONSENT: "Nobody was asked: the holder has not agreed to security texts",
+    Unreachable.NUMBER_CHANGED: "Nobody was asked: the account's telephone number changed too recently",
+    Unreachable.AMOUNT_TOO_LARGE_FOR_TEXT: "Nobody was asked: the amount is above the limit for texts",
     Unreachable.TOO_MANY_QUESTIONS: "Nobody was asked: too many questions wait for that phone already",
     TOO_OLD_TO_ASK: "Nobody was asked: the payment happened more than a day ago",
 }

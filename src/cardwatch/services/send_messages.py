@@ -1,8 +1,9 @@
-"""The outbox worker: claim what is due, hand it to the provider, record what came of it.
+"""Work off the outbox: claim what is due, hand it to the provider, record what came of it.
 
 The three steps are apart so that a runtime can deliver in a thread while the store stays on its own. A crash between
-them leaves a text claimed; once its lease has run out it is looked up at the provider before anything is sent again.
-A channel gives back a claim that waited so long that the lease could run out while it is being sent.
+them leaves a message claimed; once its lease has run out, its channel says what is done about it: it is looked up at
+the provider, sent again to a receiver that knows it by its id, or left. A channel gives back a claim that waited so
+long that the lease could run out while it is being sent.
 """
 
 from collections.abc import Sequence
@@ -11,14 +12,16 @@ from typing import TypeAlias
 
 import msgspec
 
-from cardwatch.domain.challenge import ChallengeState
-from cardwatch.domain.changes import Change, PutMessage, successor
-from cardwatch.domain.errors import Contended, OperatingError
+from cardwatch.domain.challenge import ChallengeState, ChannelName
+from cardwatch.domain.changes import AddDeadLetter, Change, PutMessage, SetAsideMessage, successor
+from cardwatch.domain.errors import Contended, OperatingError, StoreCorrupt
 from cardwatch.domain.message import TO_DO, Message, MessageKind, MessageState
 from cardwatch.domain.times import HOUR_MS
-from cardwatch.ports import Channel, NotSent, Randomness, Sent, Store, UnknownSent
-from cardwatch.services.ask_cardholder import Sender
-from cardwatch.services.track_delivery import not_delivered, question_sent
+from cardwatch.ports import Channel, NotSent, OnUnknown, Randomness, Sent, Store, UnknownSent
+from cardwatch.services.alerts import provider_alarm
+from cardwatch.services.questions import ASKING
+from cardwatch.services.reach import Sender
+from cardwatch.services.track_delivery import Failure, not_delivered, question_sent
 
 LEASE_MS = 60_000
 """How long a claim lasts; one send through Twilio takes 20 seconds at most."""
@@ -29,6 +32,11 @@ LOOK_UP_DELAY_MS = 15_000
 BACKOFF_BASE_MS = 1_000
 BACKOFF_MAX_MS = 60_000
 SENDS_MAX = 20
+"""Sends of a message to a cardholder or an analyst; a callback is tried to the end of its life."""
+
+CALLBACK_BACKOFF_MAX_MS = HOUR_MS
+
+DEAD_LETTER_CONSUMER = "outbox"
 
 _LOOK_UP_GRACE_MS = HOUR_MS
 _LIFE_WITHOUT_EXPIRY_MS = 72 * HOUR_MS
@@ -41,6 +49,8 @@ class Claim(msgspec.Struct, frozen=True):
     message: Message
     look_up: bool
     """Whether it may have gone out already: ask the provider, do not send."""
+    on_unknown: OnUnknown = OnUnknown.LOOK_UP
+    """What its channel does where nobody knows whether the provider has it."""
 
 
 class NotFound(msgspec.Struct, frozen=True):
@@ -68,23 +78,26 @@ class Recorded(StrEnum):
     """Somebody else had recorded what became of it."""
 
 
-def claim_messages(*, store: Store, now_ms: int, limit: int, lease_ms: int = LEASE_MS) -> list[Claim]:
-    """Claim up to `limit` due texts; those that are not to be sent any more are put away on the way."""
+def claim_messages(*, store: Store, channel: Channel, now_ms: int, limit: int, lease_ms: int = LEASE_MS) -> list[Claim]:
+    """Claim up to `limit` due messages of a channel; what is not to be sent any more is put away on the way.
+
+    One that cannot be read is set aside with a dead letter, so that it holds up no other.
+    """
     claims = []
-    for message in store.due_messages(now_ms=now_ms, limit=limit):
-        look_up = message.state is not MessageState.QUEUED
-        unwanted = None if look_up else _why_unwanted(message, store=store, now_ms=now_ms)
-        if unwanted is not None:
-            store.apply([PutMessage(successor(message, state=MessageState.EXPIRED, error=unwanted))])
+    for message_id in store.due_message_ids(channel=channel.name, now_ms=now_ms, limit=limit):
+        try:
+            message = store.message(message_id)
+        except StoreCorrupt as error:
+            store.apply([SetAsideMessage(message_id), _dead_letter(message_id, message_id, str(error), now_ms)])
             continue
-        claimed = successor(
-            message,
-            state=MessageState.UNKNOWN if look_up else MessageState.SENDING,
-            due_at_ms=now_ms + lease_ms,
-            attempts=message.attempts + (0 if look_up else 1),
-        )
-        if store.apply([PutMessage(claimed)]) is None:
-            claims.append(Claim(claimed, look_up))
+        if message is None or message.state not in TO_DO:
+            continue
+        claim = _claimed(message, channel.on_unknown, store=store, now_ms=now_ms, lease_ms=lease_ms)
+        if isinstance(claim, Claim):
+            if store.apply([PutMessage(claim.message)]) is None:
+                claims.append(claim)
+            continue
+        store.apply(claim)
     return claims
 
 
@@ -108,7 +121,7 @@ def record_delivery(
             return Recorded.STALE
         if not isinstance(delivery, Sent) and current.version != claim.message.version:
             return Recorded.STALE
-        recorded, changes = _outcome(current, delivery, store=store, sender=sender, now_ms=now_ms, token=token)
+        recorded, changes = _outcome(claim, current, delivery, store=store, sender=sender, now_ms=now_ms, token=token)
         if store.apply(changes) is None:
             return recorded
     raise Contended("the text kept changing while its delivery was recorded")
@@ -127,56 +140,123 @@ def send_due(
             now_ms=now_ms,
             token=randomness.token(8),
         )
-        for claim in claim_messages(store=store, now_ms=now_ms, limit=limit)
+        for claim in claim_messages(store=store, channel=channel, now_ms=now_ms, limit=limit)
     ]
 
 
-def backoff_ms(attempts: int, *, token: str) -> int:
+def backoff_ms(attempts: int, *, token: str, ceiling_ms: int = BACKOFF_MAX_MS) -> int:
     """Return how long to wait after so many sends: full jitter, doubling to a limit (Brooker, AWS, 2015)."""
-    ceiling_ms = min(BACKOFF_MAX_MS, BACKOFF_BASE_MS << min(attempts, 16))
-    return int(token[:8] or "0", 16) * ceiling_ms >> 32
+    highest_ms = min(ceiling_ms, BACKOFF_BASE_MS << min(attempts, 16))
+    return int(token[:8] or "0", 16) * highest_ms >> 32
+
+
+def _claimed(
+    message: Message, on_unknown: OnUnknown, *, store: Store, now_ms: int, lease_ms: int
+) -> Claim | list[Change]:
+    """Return the claim on a due message, or the changes that put it away."""
+    fresh = message.state is MessageState.QUEUED
+    if fresh or on_unknown is OnUnknown.RESEND:
+        unwanted = _why_unwanted(message, store=store, now_ms=now_ms)
+        if unwanted is not None:
+            return _put_away(message, MessageState.EXPIRED, unwanted, now_ms)
+    elif on_unknown is OnUnknown.LEAVE:
+        return _leave(message, message.error or "nobody knows whether it was taken", now_ms)
+    look_up = not fresh and on_unknown is OnUnknown.LOOK_UP
+    claimed = successor(
+        message,
+        state=MessageState.UNKNOWN if look_up else MessageState.SENDING,
+        due_at_ms=now_ms + lease_ms,
+        attempts=message.attempts + (0 if look_up else 1),
+    )
+    return Claim(claimed, look_up, on_unknown)
 
 
 def _why_unwanted(message: Message, *, store: Store, now_ms: int) -> str | None:
-    """Return why a text that never went out is not to be sent any more, None if it is."""
+    """Return why a message that is still to be sent is not wanted any more, None if it is."""
     if _life_ends_at_ms(message) <= now_ms:
         return "life ended"
+    if message.channel == ChannelName.SMS and store.opted_out_since(message.address) is not None:
+        return "opted out"
     challenge = store.challenge(message.challenge_id or "")
     if challenge is None:
         return None
-    if message.kind is MessageKind.QUESTION and challenge.state is not ChallengeState.ASKED:
+    if message.kind in ASKING and challenge.state is not ChallengeState.ASKED:
         return "question closed"
-    account = store.account(challenge.user_id)
-    return "opted out" if account is None or account.opted_out_at_ms is not None else None
+    return "account erased" if store.account(challenge.user_id) is None else None
 
 
 def _outcome(
-    message: Message, delivery: Delivery, *, store: Store, sender: Sender, now_ms: int, token: str
+    claim: Claim, message: Message, delivery: Delivery, *, store: Store, sender: Sender, now_ms: int, token: str
 ) -> tuple[Recorded, list[Change]]:
     match delivery:
         case Sent(provider_sid=sid):
             accepted = successor(message, state=MessageState.ACCEPTED, provider_sid=sid, sent_at_ms=now_ms, error=None)
             return Recorded.ACCEPTED, [PutMessage(accepted), *question_sent(message, store=store, now_ms=now_ms)]
-        case NotSent(error=error, retryable=True) if message.attempts < SENDS_MAX:
-            due_at_ms = now_ms + backoff_ms(message.attempts, token=token)
-            return Recorded.RETRY, [
-                PutMessage(successor(message, state=MessageState.QUEUED, due_at_ms=due_at_ms, error=error))
-            ]
-        case NotSent(error=error, opted_out=opted_out):
-            failed = successor(message, state=MessageState.FAILED, error=error)
-            consequences = not_delivered(
-                message, store=store, sender=sender, now_ms=now_ms, token=token, opted_out=opted_out
-            )
-            return Recorded.FAILED, [PutMessage(failed), *consequences]
+        case NotSent(retryable=True, tried=False):
+            unsent = msgspec.structs.replace(message, attempts=message.attempts - 1)
+            return Recorded.RETRY, [_later(unsent, delivery, now_ms=now_ms, token=token)]
+        case NotSent(retryable=True) if message.kind is MessageKind.CALLBACK or message.attempts < SENDS_MAX:
+            return Recorded.RETRY, [_later(message, delivery, now_ms=now_ms, token=token)]
+        case NotSent():
+            return Recorded.FAILED, _failed(message, delivery, store=store, sender=sender, now_ms=now_ms, token=token)
         case NotFound():
             return Recorded.RETRY, [PutMessage(successor(message, state=MessageState.QUEUED, due_at_ms=now_ms))]
         case UnknownSent(error=error) | LookUpFailed(error=error):
-            if now_ms >= _life_ends_at_ms(message) + _LOOK_UP_GRACE_MS:
-                return Recorded.FAILED, [PutMessage(successor(message, state=MessageState.FAILED, error=error))]
-            due_at_ms = now_ms + LOOK_UP_DELAY_MS
-            return Recorded.UNKNOWN, [
-                PutMessage(successor(message, state=MessageState.UNKNOWN, due_at_ms=due_at_ms, error=error))
-            ]
+            return _unknown(claim, message, error, now_ms=now_ms, token=token)
+
+
+def _later(message: Message, delivery: NotSent, *, now_ms: int, token: str) -> PutMessage:
+    """Return the change that lets a message be sent again after a while."""
+    callback = message.kind is MessageKind.CALLBACK
+    ceiling_ms = CALLBACK_BACKOFF_MAX_MS if callback else BACKOFF_MAX_MS
+    wait_ms = max(delivery.retry_after_ms or 0, backoff_ms(message.attempts, token=token, ceiling_ms=ceiling_ms))
+    return PutMessage(successor(message, state=MessageState.QUEUED, due_at_ms=now_ms + wait_ms, error=delivery.error))
+
+
+def _failed(
+    message: Message, delivery: NotSent, *, store: Store, sender: Sender, now_ms: int, token: str
+) -> list[Change]:
+    changes = _put_away(message, MessageState.FAILED, delivery.error, now_ms)
+    failure = Failure(opted_out=delivery.opted_out, gone=delivery.gone)
+    changes += not_delivered(message, failure, store=store, sender=sender, now_ms=now_ms, token=token)
+    if delivery.alarm:
+        changes += provider_alarm(message.channel, delivery.error, store=store, sender=sender, now_ms=now_ms)
+    return changes
+
+
+def _unknown(claim: Claim, message: Message, error: str, *, now_ms: int, token: str) -> tuple[Recorded, list[Change]]:
+    """Do about a message what its channel does where nobody knows whether the provider has it."""
+    match claim.on_unknown:
+        case OnUnknown.RESEND:
+            return Recorded.RETRY, [_later(message, NotSent(error, retryable=True), now_ms=now_ms, token=token)]
+        case OnUnknown.LEAVE:
+            return Recorded.UNKNOWN, _leave(message, error, now_ms)
+    if now_ms >= _life_ends_at_ms(message) + _LOOK_UP_GRACE_MS:
+        return Recorded.FAILED, _put_away(message, MessageState.FAILED, error, now_ms)
+    due_at_ms = now_ms + LOOK_UP_DELAY_MS
+    return Recorded.UNKNOWN, [
+        PutMessage(successor(message, state=MessageState.UNKNOWN, due_at_ms=due_at_ms, error=error))
+    ]
+
+
+def _leave(message: Message, error: str, now_ms: int) -> list[Change]:
+    """Return the changes that let a message stand as unknown to the end of its life: it is never sent again."""
+    ends_at_ms = _life_ends_at_ms(message)
+    if now_ms >= ends_at_ms:
+        return _put_away(message, MessageState.FAILED, error, now_ms)
+    return [PutMessage(successor(message, state=MessageState.UNKNOWN, due_at_ms=ends_at_ms, error=error))]
+
+
+def _put_away(message: Message, state: MessageState, error: str, now_ms: int) -> list[Change]:
+    """Return the changes that end a message; a callback that the payment system never took becomes a dead letter."""
+    changes: list[Change] = [PutMessage(successor(message, state=state, error=error))]
+    if message.kind is MessageKind.CALLBACK:
+        changes.append(_dead_letter(message.transaction_id or "", message.message_id, error, now_ms))
+    return changes
+
+
+def _dead_letter(key: str, message_id: str, cause: str, now_ms: int) -> AddDeadLetter:
+    return AddDeadLetter(DEAD_LETTER_CONSUMER, key, cause, message_id, now_ms)
 
 
 def _life_ends_at_ms(message: Message) -> int:

@@ -1,18 +1,24 @@
-"""Record what the provider reports about a text; a question that cannot arrive sends its payment to review.
+"""Record what the provider reports about a text; a question that cannot arrive is put otherwise, or to an analyst.
 
 Reports are best-effort: they come twice, out of order, and before the call that sent the text has returned. A text
 never leaves a final state, and never goes back.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 
-from cardwatch.domain.challenge import ChallengeState
-from cardwatch.domain.changes import Change, PutAccount, PutChallenge, PutMessage, successor
+import msgspec
+
+from cardwatch.domain.challenge import Challenge, ChallengeState, ChannelName
+from cardwatch.domain.changes import Change, PutAccount, PutChallenge, PutMessage, PutOptOut, successor
 from cardwatch.domain.errors import Contended
 from cardwatch.domain.message import TO_DO, Message, MessageKind, MessageState
 from cardwatch.domain.provider_post import DeliveryReport
 from cardwatch.ports import Store
-from cardwatch.services.ask_cardholder import Sender, ask_next, close
+from cardwatch.services.ask_cardholder import ask_next, close, expire
+from cardwatch.services.escalate_challenges import on_next_channel, once_more
+from cardwatch.services.questions import ASKING, is_under_way
+from cardwatch.services.reach import Sender
 
 _ATTEMPTS = 5
 
@@ -32,6 +38,18 @@ class Tracked(StrEnum):
     UNKNOWN_MESSAGE = "unknown_message"
 
 
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a message cannot arrive, as far as something follows from it."""
+
+    opted_out: bool = False
+    expired: bool = False
+    """Its life ended before it arrived."""
+    once_more: bool = False
+    """The same again may arrive: the handset could not be reached."""
+    gone: bool = False
+    """The address is dead for good."""
+
+
 def track_delivery(report: DeliveryReport, *, store: Store, sender: Sender, now_ms: int, token: str) -> Tracked:
     """Record a report, with all that follows from it, in one write."""
     for _ in range(_ATTEMPTS):
@@ -47,28 +65,60 @@ def track_delivery(report: DeliveryReport, *, store: Store, sender: Sender, now_
 
 
 def not_delivered(
-    message: Message, *, store: Store, sender: Sender, now_ms: int, token: str, opted_out: bool, expired: bool = False
+    message: Message, failure: Failure, *, store: Store, sender: Sender, now_ms: int, token: str
 ) -> list[Change]:
-    """Return what follows when a text cannot arrive: its question ends, its payment goes to review, the next is asked.
+    """Return what follows when a message cannot arrive.
 
-    `opted_out` says that the number refuses our texts, which is recorded on its account.
+    A question is put once more where that may help, else on its next channel; where there is none, and no other
+    attempt of it is under way, it ends, its payment goes to review and the phone's next one is asked.
     """
+    changes = opt_out(message.address, store=store, now_ms=now_ms) if failure.opted_out else []
     challenge = store.challenge(message.challenge_id or "")
     if challenge is None:
-        return []
-    changes = opt_out(challenge.user_id, phone=challenge.phone, store=store, now_ms=now_ms) if opted_out else []
+        return changes
+    if failure.gone:
+        changes += forget_device(challenge.user_id, message.address, store=store)
     if message.kind is not MessageKind.QUESTION or challenge.state is not ChallengeState.ASKED:
         return changes
+    changes += _put_otherwise(message, challenge, failure, store=store, sender=sender, now_ms=now_ms, token=token)
+    return changes
+
+
+def _put_otherwise(
+    message: Message,
+    challenge: Challenge,
+    failure: Failure,
+    *,
+    store: Store,
+    sender: Sender,
+    now_ms: int,
+    token: str,
+) -> Sequence[Change]:
+    current = challenge.channel == message.channel
+    if current and failure.once_more:
+        again = once_more(challenge, store=store, sender=sender, now_ms=now_ms, token=token)
+        if again is not None:
+            return again
+    if current and not failure.expired:
+        further = on_next_channel(challenge, store=store, sender=sender, now_ms=now_ms, token=token)
+        if further is not None:
+            return further
+    others = [m for m in store.messages_about(challenge.challenge_id) if m.message_id != message.message_id]
+    if any(is_under_way(other) for other in others) and not failure.expired:
+        return []
     record = store.transaction(challenge.transaction_id)
-    end = ChallengeState.EXPIRED if expired else ChallengeState.UNDELIVERABLE
-    changes += close(challenge, end, status=record.status if record else None, cause=f"challenge_{end}")
+    status = record.status if record else None
+    if failure.expired:
+        closed = expire(challenge, status=status, now_ms=now_ms)
+    else:
+        closed = close(challenge, ChallengeState.UNDELIVERABLE, status=status, cause="challenge_undeliverable")
     return [
-        *changes,
+        *closed,
         *ask_next(
             store=store,
             phone=challenge.phone,
             closing={challenge.challenge_id},
-            unreachable={challenge.user_id} if opted_out else (),
+            unreachable={c.user_id for c in store.open_challenges(challenge.phone)} if failure.opted_out else (),
             sender=sender,
             now_ms=now_ms,
             token=token,
@@ -76,20 +126,30 @@ def not_delivered(
     ]
 
 
-def opt_out(user_id: str, *, phone: str, store: Store, now_ms: int) -> list[Change]:
-    """Return the change that records an opt-out on the account that has this number now, if that is new."""
+def opt_out(phone: str, *, store: Store, now_ms: int) -> list[Change]:
+    """Return the change that records a number's opt-out, if that is new."""
+    return [] if store.opted_out_since(phone) is not None else [PutOptOut(phone, now_ms)]
+
+
+def forget_device(user_id: str, address: str, *, store: Store) -> list[Change]:
+    """Return the change that takes a dead push target from an account, if it still has that one."""
     account = store.account(user_id)
-    if account is None or account.phone_number != phone or account.opted_out_at_ms is not None:
+    if account is None or account.push is None or account.push.address != address:
         return []
-    return [PutAccount(successor(account, opted_out_at_ms=now_ms))]
+    return [PutAccount(successor(account, push=None))]
 
 
 def question_sent(message: Message, *, store: Store, now_ms: int) -> list[Change]:
-    """Return the change that notes on a challenge when its question went out, if that is new."""
-    challenge = store.challenge(message.challenge_id or "") if message.kind is MessageKind.QUESTION else None
-    if challenge is None or challenge.sent_at_ms is not None:
+    """Return the change that notes on a challenge that a provider took its question."""
+    challenge = store.challenge(message.challenge_id or "") if message.kind in ASKING else None
+    if challenge is None:
         return []
-    return [PutChallenge(successor(challenge, sent_at_ms=now_ms))]
+    sent_at_ms, text_at_ms = challenge.sent_at_ms or now_ms, challenge.last_text_at_ms
+    if message.channel == ChannelName.SMS:
+        text_at_ms = text_at_ms or now_ms
+    if (sent_at_ms, text_at_ms) == (challenge.sent_at_ms, challenge.last_text_at_ms):
+        return []
+    return [PutChallenge(successor(challenge, sent_at_ms=sent_at_ms, last_text_at_ms=text_at_ms))]
 
 
 def _skip(message: Message, report: DeliveryReport) -> Tracked | None:
@@ -119,13 +179,8 @@ def _changes(
     )
     if report.state not in _NOT_DELIVERED:
         return [PutMessage(reported), *question_sent(message, store=store, now_ms=now_ms)]
-    consequences = not_delivered(
-        message,
-        store=store,
-        sender=sender,
-        now_ms=now_ms,
-        token=token,
-        opted_out=report.opted_out,
-        expired=report.state is MessageState.EXPIRED,
+    failure = Failure(
+        opted_out=report.opted_out, expired=report.state is MessageState.EXPIRED, once_more=report.once_more
     )
+    consequences = not_delivered(message, failure, store=store, sender=sender, now_ms=now_ms, token=token)
     return [PutMessage(reported), *consequences]

@@ -16,7 +16,7 @@ URL = "http://127.0.0.1:8000/webhook/twilio"
 
 def phone_over(store: MemoryStore) -> SimulatedPhone:
     """Return the phone over a store."""
-    return SimulatedPhone(store=store, own_number=OWN_NUMBER, randomness=SeededRandomness(7))
+    return SimulatedPhone(store=store, own_address=OWN_NUMBER, randomness=SeededRandomness(7))
 
 
 def test_every_text_is_taken_at_once_and_the_same_one_gets_the_same_sid() -> None:

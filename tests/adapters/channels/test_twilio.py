@@ -80,7 +80,7 @@ def test_validity_is_the_remaining_life_within_twilios_limits(twilio: FakeTwilio
 
 def test_a_messaging_service_sends_in_place_of_a_number(twilio: FakeTwilio) -> None:
     """A sender id that starts with MG is a service."""
-    channel_to(twilio.url).send(question(own_number="MG" + "2" * 32))
+    channel_to(twilio.url).send(question(own_address="MG" + "2" * 32))
     assert "From" not in twilio.texts[0].fields
     assert twilio.texts[0].fields["MessagingServiceSid"] == "MG" + "2" * 32
 

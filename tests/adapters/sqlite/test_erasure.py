@@ -24,8 +24,8 @@ def fill(store: SqliteStore, count: int) -> None:
                 PutAccount(make_account(user_id, phone_number=phone, name="N" * dice.randrange(200))),
                 AddTransaction(make_transaction(key, user_id=user_id, ip=f"ip {phone}", metadata=personal)),
                 AddChallenge(make_challenge(f"c{key}", transaction_id=key, user_id=user_id, phone=phone)),
-                AddMessage(make_message(f"m{key}", transaction_id=key, phone=phone, body=f"about {phone}")),
-                AddMessage(make_reply(f"r{key}", phone=phone, body=f"from {phone}")),
+                AddMessage(make_message(f"m{key}", transaction_id=key, address=phone, body=f"about {phone}")),
+                AddMessage(make_reply(f"r{key}", address=phone, body=f"from {phone}")),
                 AddLabel(make_label(key, note=f"said {phone}"), None),
             ]
         )

@@ -91,7 +91,7 @@ def test_damage_inside_is_found_by_the_read_that_meets_it(path: Path) -> None:
             assert store.apply([AddTransaction(make_transaction(f"txn_{number}"))]) is None
     store.close()
     content = bytearray(path.read_bytes())
-    content[4096 * 4 :] = b"\xa5" * (len(content) - 4096 * 4)
+    content[4096 * 30 :] = b"\xa5" * (len(content) - 4096 * 30)
     path.write_bytes(content)
     store = SqliteStore(path)
     with pytest.raises(StoreCorrupt):

@@ -53,7 +53,7 @@ def test_a_newer_file_is_one_clear_error(path: Path) -> None:
     store._database.run("PRAGMA user_version = 99")
     store.close()
     for opening in (SqliteStore, SqliteReader):
-        with pytest.raises(StoreCorrupt, match=r"written by a newer Cardwatch \(schema 99, this one knows 1\)"):
+        with pytest.raises(StoreCorrupt, match=r"written by a newer Cardwatch \(schema 99, this one knows 2\)"):
             opening(path)
 
 
@@ -83,8 +83,10 @@ def test_a_reader_does_not_migrate(path: Path) -> None:
         ("_OPEN_BY_ACCOUNT", 1, "challenges_by_account"),
         ("_RECENT", 2, "challenges_asked"),
         ("_EXPIRED", 2, "challenges_open_by_expiry"),
-        ("_DUE", 2, "messages_due"),
-        ("_CONVERSATION", 2, "messages_by_phone"),
+        ("_DUE", 3, "messages_due"),
+        ("_ABOUT", 1, "messages_by_challenge"),
+        ("_TO_ESCALATE", 2, "challenges_to_escalate"),
+        ("_CONVERSATION", 2, "messages_by_address"),
         ("_LOG", 2, "INTEGER PRIMARY KEY"),
     ],
 )

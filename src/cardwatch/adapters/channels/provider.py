@@ -81,5 +81,5 @@ def twilio_provider(
 
 def simulated_provider(*, store: Messages, public_url: str, randomness: Randomness) -> MessagingProvider:
     """Make the provider of a system without one."""
-    phone = SimulatedPhone(store=store, own_number=SIMULATED_NUMBER, randomness=randomness)
+    phone = SimulatedPhone(store=store, own_address=SIMULATED_NUMBER, randomness=randomness)
     return MessagingProvider(channel=phone, public_url=public_url, tokens=[phone.auth_token], phone=phone)

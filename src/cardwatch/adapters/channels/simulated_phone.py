@@ -12,7 +12,7 @@ import msgspec
 
 from cardwatch.adapters.channels.twilio_signature import sign
 from cardwatch.domain.message import Direction, Message, MessageState
-from cardwatch.ports import Messages, Randomness, Sent
+from cardwatch.ports import Messages, OnUnknown, Randomness, Sent
 
 ACCOUNT_SID = "AC" + "0" * 32
 """Of no Twilio account; marks the posts as simulated."""
@@ -37,8 +37,10 @@ class SimulatedPhone:
 
     name = "sms"
 
-    def __init__(self, *, store: Messages, own_number: str, randomness: Randomness) -> None:
-        self.own_number = own_number
+    on_unknown = OnUnknown.LOOK_UP
+
+    def __init__(self, *, store: Messages, own_address: str, randomness: Randomness) -> None:
+        self.own_address = own_address
         self.auth_token = randomness.token(16)
         """What typed replies are signed with; the inbound route must know it."""
         self._store = store
@@ -50,7 +52,7 @@ class SimulatedPhone:
 
     def find(self, message: Message) -> Sent | None:
         """Look a text up in the conversation: it arrived if it was recorded as taken."""
-        for known in self._store.conversation(message.phone, limit=200):
+        for known in self._store.conversation(message.address, limit=200):
             if known.message_id == message.message_id and known.provider_sid is not None:
                 return Sent(known.provider_sid)
         return None
@@ -67,7 +69,7 @@ class SimulatedPhone:
             ("MessageSid", sid),
             ("AccountSid", ACCOUNT_SID),
             ("From", phone),
-            ("To", self.own_number),
+            ("To", self.own_address),
             ("Body", body),
             ("NumMedia", "0"),
             ("NumSegments", "1"),

@@ -8,7 +8,7 @@ from cardwatch.adapters.memory.tables import Tables
 from cardwatch.domain.account import Account
 from cardwatch.domain.challenge import OPEN, Challenge, ChallengeState
 from cardwatch.domain.label import Label
-from cardwatch.domain.message import TO_DO, Direction, Message
+from cardwatch.domain.message import Message
 from cardwatch.domain.transaction import Status, TransactionRecord
 from cardwatch.ports import DeadLetter, LogEntry, TransactionPage
 
@@ -100,25 +100,40 @@ class MemoryReads:
         found = [c for c in self._tables.challenges.values() if c.user_id == user_id and c.state in OPEN]
         return sorted(found, key=lambda c: (c.created_at_ms, c.challenge_id))
 
+    def challenges_to_escalate(self, *, now_ms: int, limit: int) -> Sequence[Challenge]:
+        """Return asked challenges whose reminder or next channel is due, oldest due first."""
+        found = [
+            (c.act_at_ms, c.challenge_id, c)
+            for c in self._tables.challenges.values()
+            if c.state is ChallengeState.ASKED and c.act_at_ms is not None and c.act_at_ms <= now_ms
+        ]
+        return [challenge for _, _, challenge in sorted(found, key=lambda row: row[:2])[:limit]]
+
     # Messages
 
     def message(self, message_id: str) -> Message | None:
-        """Return a text by our id."""
+        """Return a message by our id."""
         return self._tables.messages.get(message_id)
 
-    def due_messages(self, *, now_ms: int, limit: int) -> Sequence[Message]:
-        """Return outbound texts that a worker has to send or look up by now, oldest due first."""
-        found = [
-            m
-            for m in self._tables.messages.values()
-            if m.direction is Direction.OUTBOUND and m.state in TO_DO and m.due_at_ms <= now_ms
-        ]
-        return sorted(found, key=lambda m: (m.due_at_ms, m.created_at_ms, m.message_id))[:limit]
+    def due_message_ids(self, *, channel: str, now_ms: int, limit: int) -> Sequence[str]:
+        """Return the ids of messages that a channel's worker has to send or look up by now, oldest due first."""
+        outbox = [self._tables.messages[message_id] for message_id in self._tables.outbox]
+        found = [m for m in outbox if m.channel == channel and m.due_at_ms <= now_ms]
+        return [m.message_id for m in sorted(found, key=lambda m: (m.due_at_ms, m.created_at_ms, m.message_id))][:limit]
 
-    def conversation(self, phone: str, *, limit: int) -> Sequence[Message]:
-        """Return the latest texts to and from a phone, oldest first."""
-        found = [m for m in self._tables.messages.values() if m.phone == phone]
+    def messages_about(self, challenge_id: str) -> Sequence[Message]:
+        """Return all messages about a challenge, oldest first."""
+        found = [self._tables.messages[message_id] for message_id in self._tables.about.get(challenge_id, ())]
+        return sorted(found, key=lambda m: (m.created_at_ms, m.message_id))
+
+    def conversation(self, address: str, *, limit: int) -> Sequence[Message]:
+        """Return the latest messages to and from an address, oldest first."""
+        found = [m for m in self._tables.messages.values() if m.address == address]
         return sorted(found, key=lambda m: (m.created_at_ms, m.message_id))[-limit:]
+
+    def opted_out_since(self, phone: str) -> int | None:
+        """Return when a number opted out of texts, None if it takes them."""
+        return self._tables.opt_outs.get(phone)
 
     # Stream
 

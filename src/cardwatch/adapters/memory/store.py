@@ -21,15 +21,17 @@ from cardwatch.domain.changes import (
     PutAccount,
     PutChallenge,
     PutMessage,
+    PutOptOut,
     PutState,
     RemoveDeadLetter,
+    SetAsideMessage,
     SetCursor,
     require_challenge_move,
     require_payment_move,
 )
 from cardwatch.domain.erasure import erased_challenge, erased_label, erased_message, erased_transaction
 from cardwatch.domain.label import log_detail
-from cardwatch.domain.message import Message
+from cardwatch.domain.message import TO_DO, Direction, Message
 from cardwatch.domain.transaction import Status, TransactionRecord
 from cardwatch.features.engine import PAIR_SEPARATOR
 from cardwatch.ports import DeadLetter, LogEntry
@@ -52,6 +54,8 @@ class MemoryStore(MemoryReads):
             PutChallenge: self._put_challenge,
             AddMessage: self._add_message,
             PutMessage: self._put_message,
+            SetAsideMessage: self._set_aside_message,
+            PutOptOut: self._put_opt_out,
             AddLabel: self._add_label,
             SetCursor: self._set_cursor,
             AddDeadLetter: self._add_dead_letter,
@@ -177,10 +181,11 @@ class MemoryStore(MemoryReads):
         if account is None:
             return False
         challenges = [c for c in self._tables.challenges.values() if c.user_id == user_id]
-        phones = {c.phone for c in challenges} | ({account.phone_number} if account.phone_number else set())
+        addresses = {c.phone for c in challenges if c.phone} | set(account.addresses)
         for message in list(self._tables.messages.values()):
-            if self._owner(message) == user_id or (self._owner(message) is None and message.phone in phones):
-                self._tables.messages.put(message.message_id, erased_message(message, user_id))
+            if self._owner(message) == user_id or (self._owner(message) is None and message.address in addresses):
+                self._keep_message(erased_message(message, user_id))
+        self._erase_opt_outs(user_id, addresses)
         for challenge in challenges:
             self._tables.challenges.put(challenge.challenge_id, erased_challenge(challenge))
         for key, record in list(self._tables.payments.items()):
@@ -193,6 +198,13 @@ class MemoryStore(MemoryReads):
         self._erase_states(user_id)
         self._tables.accounts.remove(user_id)
         return True
+
+    def _erase_opt_outs(self, user_id: str, addresses: set[str]) -> None:
+        """Forget the opt-outs of numbers that no other account has."""
+        kept = {one.phone_number for one in self._tables.accounts.values() if one.user_id != user_id}
+        for address in addresses - kept:
+            if address in self._tables.opt_outs:
+                self._tables.opt_outs.remove(address)
 
     def _erase_states(self, user_id: str) -> None:
         pairs = user_id + PAIR_SEPARATOR
@@ -228,16 +240,49 @@ class MemoryStore(MemoryReads):
         return True
 
     def _add_message(self, change: AddMessage) -> bool:
-        if change.message.message_id in self._tables.messages:
+        message = change.message
+        if message.message_id in self._tables.messages:
             return False
-        self._tables.messages.put(change.message.message_id, change.message)
+        self._keep_message(message)
         return True
 
     def _put_message(self, change: PutMessage) -> bool:
         stored = self._tables.messages.get(change.message.message_id)
         if stored is None or stored.version != change.message.version - 1:
             return False
-        self._tables.messages.put(change.message.message_id, change.message)
+        self._keep_message(change.message)
+        return True
+
+    def _keep_message(self, message: Message) -> None:
+        key = message.message_id
+        self._index_message(message, self._tables.messages.get(key))
+        self._tables.messages.put(key, message)
+        if message.direction is Direction.OUTBOUND and message.state in TO_DO:
+            self._tables.outbox.put(key, True)
+        elif key in self._tables.outbox:
+            self._tables.outbox.remove(key)
+
+    def _index_message(self, message: Message, before: Message | None) -> None:
+        old, new = before.challenge_id if before else None, message.challenge_id
+        if old == new:
+            return
+        if old is not None:
+            kept = tuple(key for key in self._tables.about[old] if key != message.message_id)
+            self._tables.about.put(old, kept)
+        if new is not None:
+            self._tables.about.put(new, (*self._tables.about.get(new, ()), message.message_id))
+
+    def _set_aside_message(self, change: SetAsideMessage) -> bool:
+        if change.message_id not in self._tables.outbox:
+            return False
+        self._tables.outbox.remove(change.message_id)
+        return True
+
+    def _put_opt_out(self, change: PutOptOut) -> bool:
+        if change.since_ms is not None:
+            self._tables.opt_outs.put(change.phone, change.since_ms)
+        elif change.phone in self._tables.opt_outs:
+            self._tables.opt_outs.remove(change.phone)
         return True
 
     def _add_label(self, change: AddLabel) -> bool:

@@ -49,6 +49,11 @@ class Tables:
         self.states: Table[tuple[str, str], tuple[int, bytes]] = Table(self._journal)
         self.challenges: Table[str, Challenge] = Table(self._journal)
         self.messages: Table[str, Message] = Table(self._journal)
+        self.about: Table[str, tuple[str, ...]] = Table(self._journal)
+        """Ids of the messages about each challenge."""
+        self.outbox: Table[str, bool] = Table(self._journal)
+        """Ids of the messages that a worker has to act on."""
+        self.opt_outs: Table[str, int] = Table(self._journal)
         self.log: Table[int, LogEntry] = Table(self._journal)
         self.cursors: Table[str, int] = Table(self._journal)
         self.dead_letters: Table[int, DeadLetter] = Table(self._journal)

@@ -25,13 +25,13 @@ SELECT m.body FROM messages m
 LEFT JOIN transactions t ON t.transaction_id = m.transaction_id
 LEFT JOIN challenges c ON c.challenge_id = m.challenge_id
 WHERE m.message_id IN (
-    SELECT message_id FROM messages WHERE phone IN (SELECT value FROM json_each(?2))
+    SELECT message_id FROM messages WHERE address IN (SELECT value FROM json_each(?2))
     UNION SELECT message_id FROM messages
         WHERE transaction_id IN (SELECT transaction_id FROM transactions WHERE user_id = ?1)
     UNION SELECT message_id FROM messages
         WHERE challenge_id IN (SELECT challenge_id FROM challenges WHERE user_id = ?1)
 ) AND coalesce(t.user_id, c.user_id, ?1) = ?1
-AND (coalesce(t.user_id, c.user_id) IS NOT NULL OR m.phone IN (SELECT value FROM json_each(?2)))
+AND (coalesce(t.user_id, c.user_id) IS NOT NULL OR m.address IN (SELECT value FROM json_each(?2)))
 """
 _CHALLENGES: Final = "SELECT body FROM challenges WHERE user_id = ?"
 _TRANSACTIONS: Final = "SELECT sequence, body FROM transactions WHERE user_id = ?"
@@ -50,9 +50,10 @@ def erase_account(database: Database, user_id: str) -> bool:
     row = database.one(_ACCOUNT, (user_id,))
     if row is None:
         return False
-    phones: set[str | None] = {phone for (phone,) in database.all(_PHONES, (user_id,))}
-    phones.add(decode_account(row[0]).phone_number)
-    _erase_messages(database, user_id, [phone for phone in phones if phone is not None])
+    phones = {phone for (phone,) in database.all(_PHONES, (user_id,))}
+    addresses = {address for address in (*phones, *decode_account(row[0]).addresses) if address}
+    _erase_messages(database, user_id, sorted(addresses))
+    _erase_opt_outs(database, user_id, sorted(addresses))
     _erase_challenges(database, user_id)
     _erase_transactions(database, user_id)
     database.run(_DELETE_STATES, (user_id, PAIR_SEPARATOR, _AFTER_SEPARATOR))
@@ -61,11 +62,19 @@ def erase_account(database: Database, user_id: str) -> bool:
     return True
 
 
-def _erase_messages(database: Database, user_id: str, phones: list[str]) -> None:
-    sql = "UPDATE messages SET phone = ?, due_at_ms = NULL, version = ?, body = ? WHERE message_id = ?"
-    for (body,) in database.all(_MESSAGES, (user_id, encode(phones).decode())):
+def _erase_opt_outs(database: Database, user_id: str, addresses: list[str]) -> None:
+    """Forget the opt-outs of numbers that no other account has."""
+    others = "SELECT 1 FROM accounts WHERE user_id <> ? AND json_extract(CAST(body AS TEXT), '$.phone_number') = ?"
+    for address in addresses:
+        if database.one(others, (user_id, address)) is None:
+            database.run("DELETE FROM opt_outs WHERE phone = ?", (address,))
+
+
+def _erase_messages(database: Database, user_id: str, addresses: list[str]) -> None:
+    sql = "UPDATE messages SET address = ?, due_at_ms = NULL, version = ?, body = ? WHERE message_id = ?"
+    for (body,) in database.all(_MESSAGES, (user_id, encode(addresses).decode())):
         message = erased_message(decode_message(body), user_id)
-        database.run(sql, (message.phone, message.version, encode(message), message.message_id))
+        database.run(sql, (message.address, message.version, encode(message), message.message_id))
 
 
 def _erase_challenges(database: Database, user_id: str) -> None:

@@ -62,10 +62,20 @@ _EXPIRED: Final = (
     "SELECT body FROM challenges WHERE state IN ('queued', 'asked') AND expires_at_ms <= ?"
     " ORDER BY expires_at_ms, challenge_id LIMIT ?"
 )
+_TO_ESCALATE: Final = (
+    "SELECT body FROM challenges WHERE state = 'asked' AND act_at_ms <= ? ORDER BY act_at_ms, challenge_id LIMIT ?"
+)
 
 _MESSAGE: Final = "SELECT body FROM messages WHERE message_id = ?"
-_DUE: Final = "SELECT body FROM messages WHERE due_at_ms <= ? ORDER BY due_at_ms, created_at_ms, message_id LIMIT ?"
-_CONVERSATION: Final = "SELECT body FROM messages WHERE phone = ? ORDER BY created_at_ms DESC, message_id DESC LIMIT ?"
+_DUE: Final = (
+    "SELECT message_id FROM messages WHERE channel = ? AND due_at_ms <= ?"
+    " ORDER BY due_at_ms, created_at_ms, message_id LIMIT ?"
+)
+_ABOUT: Final = "SELECT body FROM messages WHERE challenge_id = ? ORDER BY created_at_ms, message_id"
+_OPTED_OUT: Final = "SELECT since_ms FROM opt_outs WHERE phone = ?"
+_CONVERSATION: Final = (
+    "SELECT body FROM messages WHERE address = ? ORDER BY created_at_ms DESC, message_id DESC LIMIT ?"
+)
 
 _LOG: Final = "SELECT sequence, kind, key, detail FROM change_log WHERE sequence > ? ORDER BY sequence LIMIT ?"
 _CURSOR: Final = "SELECT position FROM cursors WHERE consumer = ?"
@@ -148,23 +158,36 @@ class SqliteReads:
         """Return an account's open challenges, in order of creation."""
         return sorted(self._challenges(_OPEN_BY_ACCOUNT, (user_id,)), key=lambda c: (c.created_at_ms, c.challenge_id))
 
+    def challenges_to_escalate(self, *, now_ms: int, limit: int) -> Sequence[Challenge]:
+        """Return asked challenges whose reminder or next channel is due, oldest due first."""
+        return self._challenges(_TO_ESCALATE, (now_ms, limit))
+
     def _challenges(self, sql: str, parameters: Sequence[object]) -> list[Challenge]:
         return [decode_challenge(body) for (body,) in self._database.all(sql, parameters)]
 
     # Messages
 
     def message(self, message_id: str) -> Message | None:
-        """Return a text by our id."""
+        """Return a message by our id."""
         row = self._database.one(_MESSAGE, (message_id,))
         return None if row is None else decode_message(row[0])
 
-    def due_messages(self, *, now_ms: int, limit: int) -> Sequence[Message]:
-        """Return outbound texts that a worker has to send or look up by now, oldest due first."""
-        return [decode_message(body) for (body,) in self._database.all(_DUE, (now_ms, limit))]
+    def due_message_ids(self, *, channel: str, now_ms: int, limit: int) -> Sequence[str]:
+        """Return the ids of messages that a channel's worker has to send or look up by now, oldest due first."""
+        return [message_id for (message_id,) in self._database.all(_DUE, (channel, now_ms, limit))]
 
-    def conversation(self, phone: str, *, limit: int) -> Sequence[Message]:
-        """Return the latest texts to and from a phone, oldest first."""
-        return [decode_message(body) for (body,) in reversed(self._database.all(_CONVERSATION, (phone, limit)))]
+    def messages_about(self, challenge_id: str) -> Sequence[Message]:
+        """Return all messages about a challenge, oldest first."""
+        return [decode_message(body) for (body,) in self._database.all(_ABOUT, (challenge_id,))]
+
+    def conversation(self, address: str, *, limit: int) -> Sequence[Message]:
+        """Return the latest messages to and from an address, oldest first."""
+        return [decode_message(body) for (body,) in reversed(self._database.all(_CONVERSATION, (address, limit)))]
+
+    def opted_out_since(self, phone: str) -> int | None:
+        """Return when a number opted out of texts, None if it takes them."""
+        row = self._database.one(_OPTED_OUT, (phone,))
+        return None if row is None else int(row[0])
 
     # Stream
 

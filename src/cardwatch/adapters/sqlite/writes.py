@@ -22,8 +22,10 @@ from cardwatch.domain.changes import (
     PutAccount,
     PutChallenge,
     PutMessage,
+    PutOptOut,
     PutState,
     RemoveDeadLetter,
+    SetAsideMessage,
     SetCursor,
     require_challenge_move,
     require_payment_move,
@@ -52,24 +54,27 @@ _UPDATE_ACCOUNT: Final = "UPDATE accounts SET version = ?2, body = ?3 WHERE user
 _TRANSACTION_EXISTS: Final = "SELECT 1 FROM transactions WHERE transaction_id = ?"
 _INSERT_CHALLENGE: Final = (
     "INSERT INTO challenges"
-    " (challenge_id, user_id, phone, state, asked_at_ms, expires_at_ms, version, body)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (challenge_id) DO NOTHING"
+    " (challenge_id, user_id, phone, state, asked_at_ms, act_at_ms, expires_at_ms, version, body)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (challenge_id) DO NOTHING"
 )
 _SET_CHALLENGE: Final = "UPDATE transactions SET challenge_id = ? WHERE transaction_id = ?"
 _CHALLENGE_STATE: Final = "SELECT state FROM challenges WHERE challenge_id = ? AND version = ?"
 _UPDATE_CHALLENGE: Final = (
-    "UPDATE challenges SET user_id = ?2, phone = ?3, state = ?4, asked_at_ms = ?5, expires_at_ms = ?6,"
-    " version = ?7, body = ?8 WHERE challenge_id = ?1"
+    "UPDATE challenges SET user_id = ?2, phone = ?3, state = ?4, asked_at_ms = ?5, act_at_ms = ?6,"
+    " expires_at_ms = ?7, version = ?8, body = ?9 WHERE challenge_id = ?1"
 )
 _INSERT_MESSAGE: Final = (
     "INSERT INTO messages"
-    " (message_id, phone, created_at_ms, due_at_ms, transaction_id, challenge_id, version, body)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (message_id) DO NOTHING"
+    " (message_id, address, channel, created_at_ms, due_at_ms, transaction_id, challenge_id, version, body)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (message_id) DO NOTHING"
 )
 _UPDATE_MESSAGE: Final = (
-    "UPDATE messages SET phone = ?2, created_at_ms = ?3, due_at_ms = ?4, transaction_id = ?5, challenge_id = ?6,"
-    " version = ?7, body = ?8 WHERE message_id = ?1 AND version = ?7 - 1"
+    "UPDATE messages SET address = ?2, channel = ?3, created_at_ms = ?4, due_at_ms = ?5, transaction_id = ?6,"
+    " challenge_id = ?7, version = ?8, body = ?9 WHERE message_id = ?1 AND version = ?8 - 1"
 )
+_SET_ASIDE: Final = "UPDATE messages SET due_at_ms = NULL WHERE message_id = ? AND due_at_ms IS NOT NULL"
+_OPT_OUT: Final = "INSERT OR REPLACE INTO opt_outs (phone, since_ms) VALUES (?, ?)"
+_OPT_IN: Final = "DELETE FROM opt_outs WHERE phone = ?"
 _CURRENT_LABEL: Final = (
     "SELECT t.sequence, l.source, l.body FROM transactions t LEFT JOIN labels l ON l.label_id = t.label_id"
     " WHERE t.transaction_id = ?"
@@ -153,6 +158,7 @@ def _challenge_row(change: AddChallenge | PutChallenge) -> tuple[object, ...]:
         challenge.phone,
         challenge.state,
         challenge.asked_at_ms,
+        challenge.act_at_ms,
         challenge.expires_at_ms,
         challenge.version,
         encode(challenge),
@@ -167,11 +173,24 @@ def _put_message(database: Database, change: PutMessage) -> bool:
     return database.run(_UPDATE_MESSAGE, _message_row(change.message)) == 1
 
 
+def _set_aside_message(database: Database, change: SetAsideMessage) -> bool:
+    return database.run(_SET_ASIDE, (change.message_id,)) == 1
+
+
+def _put_opt_out(database: Database, change: PutOptOut) -> bool:
+    if change.since_ms is None:
+        database.run(_OPT_IN, (change.phone,))
+    else:
+        database.run(_OPT_OUT, (change.phone, change.since_ms))
+    return True
+
+
 def _message_row(message: Message) -> tuple[object, ...]:
     to_do = message.direction is Direction.OUTBOUND and message.state in TO_DO
     return (
         message.message_id,
-        message.phone,
+        message.address,
+        message.channel,
         message.created_at_ms,
         message.due_at_ms if to_do else None,
         message.transaction_id,
@@ -224,6 +243,8 @@ WRITERS: Final[dict[type, Callable[[Database, Any], bool]]] = {
     PutChallenge: _put_challenge,
     AddMessage: _add_message,
     PutMessage: _put_message,
+    SetAsideMessage: _set_aside_message,
+    PutOptOut: _put_opt_out,
     AddLabel: _add_label,
     SetCursor: _set_cursor,
     AddDeadLetter: _add_dead_letter,

@@ -29,7 +29,7 @@ def list_accounts(
 ) -> None:
     """List accounts in order of their ids."""
     with closing(open_reader(settings_for(data_dir))) as reader:
-        views = [view_account(account) for account in reader.accounts(limit=limit, after=after)]
+        views = [view_account(account, reader.opted_out_since) for account in reader.accounts(limit=limit, after=after)]
     if as_json:
         print_json(views)
         return
@@ -49,9 +49,9 @@ def show(user_id: UserId, data_dir: DataDir = None, as_json: Json = False) -> No
     """Show an account."""
     with closing(open_reader(settings_for(data_dir))) as reader:
         account = reader.account(user_id)
-    if account is None:
-        raise CardwatchError(f"there is no account {user_id}")
-    view = view_account(account)
+        if account is None:
+            raise CardwatchError(f"there is no account {user_id}")
+        view = view_account(account, reader.opted_out_since)
     if as_json:
         print_json(view)
         return

@@ -34,7 +34,8 @@ class Accounts(Controller):
         found = application.accounts(limit=limit + 1, after=query.get("cursor", ""))
         page = found[:limit]
         return AccountPageView(
-            [view_account(account) for account in page], page[-1].user_id if len(found) > limit else None
+            [view_account(account, application.opted_out_since) for account in page],
+            page[-1].user_id if len(found) > limit else None,
         )
 
     @get("/{user_id:str}")
@@ -44,7 +45,7 @@ class Accounts(Controller):
         account = application.account(user_id)
         if account is None:
             raise HttpProblem(404, "there is no account with this id")
-        return view_account(account)
+        return view_account(account, application.opted_out_since)
 
     @put("/{user_id:str}")
     async def put_account(self, user_id: FromPath[str], request: AnyRequest, state: State) -> Response[AccountView]:
@@ -57,7 +58,9 @@ class Accounts(Controller):
         submission = await read_json(request, BodyReader(AccountSubmission, check=check))
         application: Application = state.application
         result = await application.put_account(user_id, submission)
-        return Response(view_account(result.account), status_code=201 if result.created else 200)
+        return Response(
+            view_account(result.account, application.opted_out_since), status_code=201 if result.created else 200
+        )
 
     @delete("/{user_id:str}/hold", status_code=200)
     async def release(self, user_id: FromPath[str], state: State) -> AccountView:
@@ -66,4 +69,4 @@ class Accounts(Controller):
         account = await application.release_account(user_id)
         if account is None:
             raise HttpProblem(404, "there is no account with this id")
-        return view_account(account)
+        return view_account(account, application.opted_out_since)

@@ -7,7 +7,7 @@ telephone numbers is left to a format's name.
 from typing import Any
 from zoneinfo import available_timezones
 
-from cardwatch.domain.account_submission import CHANNELS
+from cardwatch.domain.account_submission import CHANNELS, PUSH_ENDPOINT
 from cardwatch.domain.bodies import NO_CONTROL
 from cardwatch.domain.money import AMOUNT_MINOR_MAX, MINOR_DIGITS
 from cardwatch.domain.submission import METADATA_ENTRIES_MAX
@@ -26,6 +26,7 @@ def refine(components: dict[str, Any]) -> None:
     _refine_payment(components["Submission"])
     _refine_account(components["AccountSubmission"])
     _pair(components["HomeSubmission"], "latitude", "longitude")
+    _refine_push(components["PushSubmission"])
 
 
 def _end_patterns_plainly(schema: Any) -> None:
@@ -77,6 +78,19 @@ def _refine_account(schema: dict[str, Any]) -> None:
     fields["time_zone"] = {"enum": sorted(available_timezones()), "default": "UTC", "description": "IANA name"}
     fields["currency"] = {**_currency(*MINOR_DIGITS), "default": "USD"}
     fields["channels"] = _optional({"type": "array", "maxItems": 8, "items": {"enum": list(CHANNELS)}})
+
+
+def _refine_push(schema: dict[str, Any]) -> None:
+    """Say that a device is named by a token alone, or by the three parts of a browser's subscription."""
+    fields = schema["properties"]
+    fields["endpoint"] = _optional({"type": "string", "maxLength": 1024, "pattern": f"^{PUSH_ENDPOINT}$"})
+    web = ("endpoint", "p256dh", "auth")
+    by_token = {name: {"type": "null"} for name in web} | {"fcm_token": {"type": "string"}}
+    by_browser = {name: {"type": "string"} for name in web} | {"fcm_token": {"type": "null"}}
+    schema["anyOf"] = [
+        {"properties": by_token, "required": ["fcm_token"]},
+        {"properties": by_browser, "required": list(web)},
+    ]
 
 
 def _optional(*schemas: dict[str, Any]) -> dict[str, Any]:

@@ -85,8 +85,8 @@ def _view(text: Message) -> TextView:
     return TextView(
         sid=text.provider_sid,
         direction=text.direction.value,
-        to=text.phone if outbound else text.own_number,
-        sender=text.own_number if outbound else text.phone,
+        to=text.address if outbound else text.own_address,
+        sender=text.own_address if outbound else text.address,
         body=text.body,
         state=text.state.value,
         challenge_id=text.challenge_id,

@@ -1,0 +1,80 @@
+"""What time alone brings about: questions expire, are put again, and what happened is told.
+
+Each sweep looks with the reader first, so that nothing is written and nobody waits where nothing is due.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from cardwatch.runtime.background import Means, forever
+from cardwatch.services.escalate_challenges import escalate_challenges
+from cardwatch.services.expire_challenges import expire_challenges
+from cardwatch.services.tell_payment_system import CONSUMER, start_telling, tell_payment_system
+
+_SWEEP_S = 1.0
+_TELL_S = 0.05
+"""Between looks at the change log: how late a callback may leave."""
+
+
+class Sweeps:
+    """Expiry, escalation and telling, beside the requests."""
+
+    def __init__(self, means: Means, *, tells: bool, on_messages: Callable[[], None]) -> None:
+        """Take what is needed; `tells` says whether anyone is told, `on_messages` wakes what sends."""
+        self._means = means
+        self._tells = tells
+        self._on_messages = on_messages
+
+    def start(self) -> Sequence[asyncio.Task[None]]:
+        """Start the sweeps; cancel their tasks to stop."""
+        works = [("expiry", self._expire, _SWEEP_S), ("escalation", self._escalate, _SWEEP_S)]
+        if self._tells:
+            start_telling(store=self._means.store)
+        if self._means.reader.cursor(CONSUMER) != 0:
+            # Where nobody is told any more the position still moves, or the log could never be trimmed.
+            works.append(("telling", self._tell, _TELL_S))
+        return [
+            asyncio.create_task(forever(name, work, partial(asyncio.sleep, pause_s))) for name, work, pause_s in works
+        ]
+
+    async def _expire(self) -> None:
+        if not self._means.reader.expired_challenges(now_ms=self._means.clock.now_ms(), limit=1):
+            return
+        expired = await self._means.writer.submit(
+            lambda: expire_challenges(
+                store=self._means.store,
+                sender=self._means.sender,
+                now_ms=self._means.clock.now_ms(),
+                token=self._means.token(),
+            )
+        )
+        if expired:
+            self._means.metrics.count("challenges_total", {"outcome": "expired"}, len(expired))
+            self._on_messages()
+
+    async def _escalate(self) -> None:
+        if not self._means.reader.challenges_to_escalate(now_ms=self._means.clock.now_ms(), limit=1):
+            return
+        moved = await self._means.writer.submit(
+            lambda: escalate_challenges(
+                store=self._means.store,
+                sender=self._means.sender,
+                now_ms=self._means.clock.now_ms(),
+                token=self._means.token(),
+            )
+        )
+        if moved:
+            self._means.metrics.count("challenges_total", {"outcome": "escalated"}, len(moved))
+            self._on_messages()
+
+    async def _tell(self) -> None:
+        if not self._means.reader.log(after=self._means.reader.cursor(CONSUMER), limit=1):
+            return
+        read = await self._means.writer.submit(
+            lambda: tell_payment_system(
+                store=self._means.store, sender=self._means.sender, now_ms=self._means.clock.now_ms()
+            )
+        )
+        if read:
+            self._on_messages()

@@ -1,0 +1,189 @@
+"""Put a question again that nobody answered: a reminder on the same channel, then the next channel in its order.
+
+A reminder waits for the end of the quiet hours; the question itself does not, since money is held up meanwhile. Texts
+are counted: a challenge has three at most, its answers included.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from cardwatch.domain.account import Account
+from cardwatch.domain.challenge import Challenge, ChallengeState, ChannelName
+from cardwatch.domain.changes import AddMessage, Change, PutChallenge, successor
+from cardwatch.domain.errors import StoreCorrupt
+from cardwatch.domain.message import Message, MessageKind
+from cardwatch.domain.transaction import Transaction
+from cardwatch.ports import Store
+from cardwatch.services.ask_cardholder import act_at_ms, scheduled
+from cardwatch.services.questions import is_under_way, question_message, texts_left
+from cardwatch.services.reach import Sender, why_not
+
+RETRY_DELAY_MS = 30_000
+"""Before a text is tried once more whose handset could not be reached: long enough to leave a tunnel."""
+
+_ATTEMPTS = 3
+
+
+def escalate_challenges(*, store: Store, sender: Sender, now_ms: int, token: str, limit: int = 100) -> tuple[str, ...]:
+    """Take up to `limit` unanswered challenges a step further; returns the ids of those that moved.
+
+    One that keeps changing meanwhile is left to the next sweep.
+    """
+    due = store.challenges_to_escalate(now_ms=now_ms, limit=limit)
+    return tuple(
+        challenge.challenge_id
+        for challenge in due
+        if _escalate(challenge.challenge_id, store=store, sender=sender, now_ms=now_ms, token=token)
+    )
+
+
+def on_next_channel(
+    challenge: Challenge, *, store: Store, sender: Sender, now_ms: int, token: str
+) -> list[Change] | None:
+    """Return the changes that put a standing question on the next channel, None if none reaches its holder."""
+    record, account = store.transaction(challenge.transaction_id), store.account(challenge.user_id)
+    if record is None or account is None or challenge.expires_at_ms <= now_ms:
+        return None
+    step = _next_step(challenge, record.transaction, account, store=store, sender=sender, now_ms=now_ms)
+    if step is None:
+        return None
+    moved = scheduled(challenge, step=step, now_ms=now_ms)
+    return _put_again(
+        moved, record.transaction, account, MessageKind.QUESTION, store=store, sender=sender, now_ms=now_ms, token=token
+    )
+
+
+def once_more(challenge: Challenge, *, store: Store, sender: Sender, now_ms: int, token: str) -> list[Change] | None:
+    """Return the changes that text a question a second time after a while, None where it had its second attempt."""
+    record, account = store.transaction(challenge.transaction_id), store.account(challenge.user_id)
+    messages = store.messages_about(challenge.challenge_id)
+    tried = _count(messages, challenge.channel, MessageKind.QUESTION)
+    due_at_ms = now_ms + RETRY_DELAY_MS
+    if record is None or account is None or tried > 1 or due_at_ms >= challenge.expires_at_ms:
+        return None
+    if challenge.channel == ChannelName.SMS and texts_left(messages) < 1:
+        return None
+    return _put_again(
+        challenge,
+        record.transaction,
+        account,
+        MessageKind.QUESTION,
+        store=store,
+        sender=sender,
+        now_ms=now_ms,
+        due_at_ms=due_at_ms,
+        token=token,
+    )
+
+
+def _escalate(challenge_id: str, *, store: Store, sender: Sender, now_ms: int, token: str) -> bool:
+    for _ in range(_ATTEMPTS):
+        challenge = store.challenge(challenge_id)
+        if not _is_due(challenge, now_ms) or challenge is None:
+            return False
+        try:
+            changes = _step_further(challenge, store=store, sender=sender, now_ms=now_ms, token=token)
+        except StoreCorrupt:
+            return False  # its payment cannot be read, which must not keep the others from going on
+        if store.apply(changes) is None:
+            return True
+    return False
+
+
+def _is_due(challenge: Challenge | None, now_ms: int) -> bool:
+    return (
+        challenge is not None
+        and challenge.state is ChallengeState.ASKED
+        and challenge.act_at_ms is not None
+        and challenge.act_at_ms <= now_ms
+    )
+
+
+def _step_further(challenge: Challenge, *, store: Store, sender: Sender, now_ms: int, token: str) -> list[Change]:
+    step = challenge.steps[challenge.step]
+    if step.remind_after_s is not None and not challenge.reminded:
+        return _remind(challenge, store=store, sender=sender, now_ms=now_ms, token=token)
+    changes = on_next_channel(challenge, store=store, sender=sender, now_ms=now_ms, token=token)
+    return changes or [PutChallenge(successor(challenge, act_at_ms=None))]
+
+
+def _remind(challenge: Challenge, *, store: Store, sender: Sender, now_ms: int, token: str) -> list[Change]:
+    """Put the question again on its channel, later if these are quiet hours; not where the first never got through."""
+    record, account = store.transaction(challenge.transaction_id), store.account(challenge.user_id)
+    messages = store.messages_about(challenge.challenge_id)
+    passed = msgspec.structs.replace(challenge, reminded=True)
+    passed = msgspec.structs.replace(passed, act_at_ms=act_at_ms(passed))
+    on_channel = [m for m in messages if m.channel == challenge.channel and is_under_way(m)]
+    out_of_texts = challenge.channel == ChannelName.SMS and texts_left(messages) < 1
+    if record is None or account is None or out_of_texts or not on_channel:
+        return [PutChallenge(successor(passed))]
+    reason = why_not(
+        account, challenge.channel, transaction=record.transaction, store=store, sender=sender, now_ms=now_ms
+    )
+    if reason is not None:
+        return [PutChallenge(successor(passed))]
+    quiet = sender.rules.quiet_hours
+    due_at_ms = now_ms if quiet is None else quiet.end_after(now_ms, time_zone=account.time_zone)
+    if due_at_ms > now_ms:
+        ends_at_ms = min(act_at_ms(passed) or challenge.expires_at_ms, challenge.expires_at_ms)
+        later = due_at_ms < ends_at_ms
+        return [PutChallenge(successor(challenge, act_at_ms=due_at_ms) if later else successor(passed))]
+    return _put_again(
+        passed,
+        record.transaction,
+        account,
+        MessageKind.REMINDER,
+        store=store,
+        sender=sender,
+        now_ms=now_ms,
+        token=token,
+    )
+
+
+def _next_step(
+    challenge: Challenge, transaction: Transaction, account: Account, *, store: Store, sender: Sender, now_ms: int
+) -> int | None:
+    """Return the next step whose channel reaches the holder now."""
+    messages = store.messages_about(challenge.challenge_id)
+    for number in range(challenge.step + 1, len(challenge.steps)):
+        channel = challenge.steps[number].channel
+        if channel is ChannelName.SMS and (texts_left(messages) < 1 or account.phone_number != challenge.phone):
+            continue
+        if why_not(account, channel, transaction=transaction, store=store, sender=sender, now_ms=now_ms) is None:
+            return number
+    return None
+
+
+def _put_again(
+    challenge: Challenge,
+    transaction: Transaction,
+    account: Account,
+    kind: MessageKind,
+    *,
+    store: Store,
+    sender: Sender,
+    now_ms: int,
+    due_at_ms: int | None = None,
+    token: str,
+) -> list[Change]:
+    """Return the changes that put a question on its challenge's channel and note that another text is under way."""
+    earlier = _count(store.messages_about(challenge.challenge_id), challenge.channel, kind)
+    message = question_message(
+        challenge,
+        kind=kind,
+        number=earlier + 1,
+        transaction=transaction,
+        account=account,
+        sender=sender,
+        now_ms=now_ms,
+        due_at_ms=due_at_ms,
+        token=token,
+    )
+    by_text = challenge.channel == ChannelName.SMS
+    noted = successor(challenge, last_text_at_ms=None if by_text else challenge.last_text_at_ms)
+    return [PutChallenge(noted), AddMessage(message)]
+
+
+def _count(messages: Sequence[Message], channel: str, kind: MessageKind) -> int:
+    return sum(m.channel == channel and m.kind is kind for m in messages)
