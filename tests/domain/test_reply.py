@@ -139,6 +139,34 @@ def test_the_plain_words_for_no_may_be_repeated_and_mixed() -> None:
     assert understand("ja yes").meaning is Meaning.UNCLEAR
 
 
+@pytest.mark.parametrize("spoken", languages().values(), ids=lambda spoken: spoken.code)
+def test_a_courtesy_after_an_answer_changes_nothing(spoken: Language) -> None:
+    """Thanks may end a yes, a no and an opt-out, with a code before or after; alone it is no answer."""
+    for courtesy in spoken.courtesies:
+        assert understand(courtesy).meaning is Meaning.UNCLEAR
+        assert understand(f"{spoken.yes_word} 48, {courtesy}!") == Reply(Meaning.YES, "48")
+        assert understand(f"{spoken.yes_word} {courtesy} 48") == Reply(Meaning.YES, "48")
+        assert understand(f"{spoken.no_word}, {courtesy.upper()}").meaning is Meaning.NO
+        assert understand(f"stop {courtesy}").meaning is Meaning.STOP
+        assert understand(f"{spoken.yes_word} {courtesy} {spoken.no_word}").meaning is Meaning.UNCLEAR
+
+
+def test_a_word_for_yes_may_stand_before_a_sentence_that_says_it() -> None:
+    """In one language; words alone do not add up."""
+    for body in ("yep that was me", "jawohl, das war ich", "ouais c'est moi", "sip, fui yo"):
+        assert understand(body).meaning is Meaning.YES, body
+    for body in ("si c'est moi", "ja it was me", "jaja das war ich", "ja ja", "that was me yep but"):
+        assert understand(body).meaning is Meaning.UNCLEAR, body
+
+
+def test_a_word_for_no_stands_before_a_sentence_only_where_it_cannot_deny_it() -> None:
+    """Without its comma "no, es fraude" is said of an honest payment; "nein, das ist Betrug" never is."""
+    assert understand("nein, das ist Betrug").meaning is Meaning.NO
+    assert understand("no, no fui yo").meaning is Meaning.NO
+    for body in ("no, es fraude", "não, é fraude", "no, bloquee la tarjeta"):
+        assert understand(body).meaning is Meaning.UNCLEAR, body
+
+
 def test_a_code_stands_anywhere_between_words_that_agree() -> None:
     """One number only, and what stands around it must say the same."""
     for body in (

@@ -1,7 +1,8 @@
 """What a cardholder's text means: a clear yes, a clear no, a keyword, or nothing clear.
 
-The whole message must be one that the shipped languages list, all of them together; nothing is searched for inside a
-sentence. Ambiguity is never a yes: what says both, asks back, or carries anything unknown is unclear.
+The whole message must be one that the shipped languages list, all of them together, but for a code, a courtesy at its
+end and a word for yes or no before it; nothing is searched for inside a sentence. Ambiguity is never a yes: what says
+both, asks back, or carries anything unknown is unclear.
 """
 
 import re
@@ -42,6 +43,8 @@ class Vocabulary(msgspec.Struct, frozen=True, kw_only=True):
     stop: frozenset[str] = frozenset()
     no_words: frozenset[str] = frozenset()
     """The plain word for no of each language, which may be repeated and mixed ("no no nein")."""
+    courtesies: frozenset[tuple[str, ...]] = frozenset()
+    """Words that may end any answer."""
     lookalikes: frozenset[str] = frozenset()
     """Words that are no answer, though they look like one mistyped."""
 
@@ -92,6 +95,7 @@ _NO_SPACE_AFTER = re.compile(r"(?<=\w)[,.:;!]+(?=\w)")
 _CODE = re.compile(r"#?([0-9]+)")
 _WORD_WITH_CODE = re.compile(r"([^\W\d_]+)[-\u2013\u2014#]*([0-9]{2})")
 _CODE_WITH_WORD = re.compile(r"([0-9]{2})[-\u2013\u2014]*([^\W\d_]+)")
+_COURTESY_WORDS_MAX = 4
 _TYPO_LENGTH_MIN = 2
 _SWAP_LENGTH_MIN = 3
 """A swap in a word of two letters is another word ("is" is not "si")."""
@@ -113,10 +117,11 @@ def understand_with(body: str, vocabulary: Vocabulary) -> Reply:
     codes = [match[1] for token in tokens if (match := _CODE.fullmatch(token))]
     if len(codes) > 1:
         return unclear
-    keyword = _keyword(" ".join(token for token in tokens if not _CODE.fullmatch(token)), vocabulary)
+    before, after = (_without_courtesy(words, vocabulary) for words in _around_code(tokens))
+    keyword = _keyword(" ".join((*before, *after)), vocabulary)
     if keyword is not None:
         return Reply(keyword)
-    said = {_meaning(words, vocabulary) for words in _around_code(tokens) if words}
+    said = {_meaning(words, vocabulary) for words in (before, after) if words}
     meaning = said.pop() if len(said) == 1 else Meaning.UNCLEAR
     if meaning is Meaning.UNCLEAR or not _QUESTIONS.isdisjoint(text):
         return unclear
@@ -128,16 +133,40 @@ def understand_with(body: str, vocabulary: Vocabulary) -> Reply:
 def vocabulary_of(shipped: Iterable[Language]) -> Vocabulary:
     """Put the messages of languages together, with and without accents; what they disagree about is in neither list."""
     spoken = list(shipped)
-    yes = {form for language in spoken for phrase in language.yes for form in _forms(phrase)}
-    no = {form for language in spoken for phrase in language.no for form in _forms(phrase)}
+    yes = {form for language in spoken for phrase in _yes_messages(language) for form in _forms(phrase)}
+    no = {form for language in spoken for phrase in _no_messages(language) for form in _forms(phrase)}
     stop = {form for language in spoken for phrase in language.stop for form in _forms(phrase)}
+    polite = {form for language in spoken for phrase in language.courtesies for form in _forms(phrase)}
     return Vocabulary(
         yes=frozenset(yes - no - stop),
         no=frozenset(no - yes),
         stop=frozenset(stop - no) | _STOP,
         no_words=frozenset(language.no_word.casefold() for language in spoken) - yes,
+        courtesies=frozenset(tuple(phrase.split()) for phrase in polite),
         lookalikes=frozenset(word for language in spoken for word in language.lookalikes),
     )
+
+
+def _yes_messages(language: Language) -> Iterator[str]:
+    """Yield what a language lists, and every sentence of it after a word for yes ("yep that was me").
+
+    Words are not put together with words: "ja ja" is no yes.
+    """
+    openers = [phrase for phrase in language.yes if " " not in phrase and len(phrase) > 1]
+    for phrase in language.yes:
+        yield phrase
+        if " " in phrase:
+            yield from (f"{opener} {phrase}" for opener in openers if opener != phrase.split()[0])
+
+
+def _no_messages(language: Language) -> Iterator[str]:
+    """Yield what a language lists, and every sentence of it after the word for no, unless that may deny it."""
+    word = language.no_word.casefold()
+    opener = next((phrase for phrase in language.no if word in _forms(phrase)), word)
+    for phrase in language.no:
+        yield phrase
+        if " " in phrase and (not language.no_denies or phrase.split()[0] == opener):
+            yield f"{opener} {phrase}"
 
 
 def _forms(phrase: str) -> Iterator[str]:
@@ -196,6 +225,14 @@ def _around_code(tokens: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return the words before the code and those after it; without a code, all of them and none."""
     at = next((index for index, token in enumerate(tokens) if _CODE.fullmatch(token)), len(tokens))
     return list(tokens[:at]), list(tokens[at + 1 :])
+
+
+def _without_courtesy(words: Sequence[str], vocabulary: Vocabulary) -> Sequence[str]:
+    """Return words without the longest courtesy at their end."""
+    for length in range(min(len(words), _COURTESY_WORDS_MAX), 0, -1):
+        if tuple(words[-length:]) in vocabulary.courtesies:
+            return words[:-length]
+    return words
 
 
 def _meaning(words: Sequence[str], vocabulary: Vocabulary) -> Meaning:

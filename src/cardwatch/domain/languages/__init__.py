@@ -10,6 +10,7 @@ To add a language:
    (without them they are understood too). Leave out of "yes" whatever could also be a thanks, a maybe, mockery, or
    another word mistyped: a missing yes costs one more prompt, a wrong one costs the money. Leave out of "no" what says
    the opposite once its comma is lost ("no, es fraude"). What another language lists as the opposite counts as neither.
+   A word for yes or no before a longer listed message, and a courtesy after any, are understood without being listed.
    "lookalikes" are words of the language that are one slip away from an answer ("noon").
 4. Add at least 50 replies in that language to tests/data/replies.json, judged before they are tried, and run the tests
    in tests/domain.
@@ -105,11 +106,15 @@ class Language(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     no: tuple[str, ...]
     stop: tuple[str, ...]
     """Messages that ask for no more texts, beside the keywords that every language shares (FCC 24-24)."""
+    courtesies: tuple[str, ...]
+    """What may follow any answer without changing it ("thank you")."""
     lookalikes: tuple[str, ...]
     """Words that are one slip away from a yes or a no and are neither."""
     yes_word: str
     """The word a question asks for."""
     no_word: str
+    no_denies: bool
+    """Whether the word for no, put before a sentence, may deny it ("no es fraude")."""
     card: str
     """Appended to the merchant when the card is known; names {last_four}."""
     unnamed_merchant: str
