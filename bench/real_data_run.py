@@ -26,7 +26,7 @@ from cardwatch.domain.times import format_instant
 from cardwatch.domain.transaction import Transaction
 from cardwatch.learning.dataset_formats import FORMATS
 from cardwatch.learning.datasets import Dataset, Tokens
-from cardwatch.runtime.card_token_key import card_token_key
+from cardwatch.runtime.keys import card_token_key
 from cardwatch.runtime.settings import read_settings
 
 ROOT = Path(__file__).resolve().parents[1]

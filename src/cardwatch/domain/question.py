@@ -87,7 +87,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 def render(kind: TextKind, subject: Subject, *, language_code: str) -> str:
     """Return a text in one GSM-7 segment, in the given language or else the default one."""
     spoken = language(language_code)
-    last_four = subject.card if subject.card and _LAST_FOUR.fullmatch(subject.card) else None
+    last_four = last_four_of(subject.card)
     template: str = getattr(spoken.texts, kind.value)
 
     def filled(merchant: str) -> str:
@@ -105,6 +105,11 @@ def render(kind: TextKind, subject: Subject, *, language_code: str) -> str:
     room = SEGMENT_SEPTETS - septets(filled(""))
     merchant = clean_merchant(subject.merchant) or transliterate(spoken.unnamed_merchant)
     return filled(truncate(merchant, room))
+
+
+def last_four_of(card: str | None) -> str | None:
+    """Return the last four digits of a payment's card, None where only a token is known, or nothing."""
+    return card if card and _LAST_FOUR.fullmatch(card) else None
 
 
 def septets(text: str) -> int:

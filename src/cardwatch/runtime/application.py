@@ -11,6 +11,7 @@ import msgspec
 
 from cardwatch.domain.account import Account
 from cardwatch.domain.account_submission import AccountSubmission
+from cardwatch.domain.answer_link import form_token, form_token_holds, read_link
 from cardwatch.domain.errors import OperatingError
 from cardwatch.domain.label import LabelSource, LabelValue
 from cardwatch.domain.message import Message
@@ -36,12 +37,13 @@ from cardwatch.runtime.sweeps import Sweeps
 from cardwatch.runtime.telemetry import PrometheusMetrics
 from cardwatch.runtime.warm_up import warm_up
 from cardwatch.runtime.writer import Writer
+from cardwatch.services.answer_link import LinkPage, LinkResult, answer_link, look_at_link
 from cardwatch.services.explain_transaction import Explained, NotExplained, explain_transaction
 from cardwatch.services.handle_reply import handle_reply
 from cardwatch.services.label_transaction import Labelled, label_transaction
 from cardwatch.services.put_account import AccountPut, put_account, release_account
 from cardwatch.services.record_transaction import Recorded, Recording, record_transaction
-from cardwatch.services.reply_turn import ReplyOutcome
+from cardwatch.services.reply_turn import ReplyOutcome, Result
 from cardwatch.services.score_transaction import Judges
 from cardwatch.services.track_delivery import Tracked, track_delivery
 
@@ -68,6 +70,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     outbox: Outbox
     sweeps: Sweeps
     provider: Provider
+    link_key: bytes
 
 
 class Application:
@@ -260,6 +263,39 @@ class Application:
         )
         parts.outbox.wake()
         return tracked
+
+    def look_at_link(self, token: str) -> LinkPage | None:
+        """Return what the page of a link shows, None for one that is not valid; changes nothing."""
+        parts = self._parts
+        link = read_link(token, key=parts.link_key)
+        if link is None:
+            return None
+        return look_at_link(link, store=parts.reader, sender=parts.outbox.sender, now_ms=parts.clock.now_ms())
+
+    def form_token(self, link_token: str) -> str:
+        """Return what the form on a link's page carries."""
+        return form_token(link_token, key=self._parts.link_key, now_ms=self._parts.clock.now_ms())
+
+    async def answer_link(self, token: str, *, form: str, digits: str | None) -> Result | LinkResult:
+        """Answer a question by its link, from the form of its page; sends what follows from it."""
+        parts = self._parts
+        link = read_link(token, key=parts.link_key)
+        if link is None or not form_token_holds(form, token, key=parts.link_key, now_ms=parts.clock.now_ms()):
+            return LinkResult.INVALID
+        result = await self._write_surely(
+            lambda: answer_link(
+                link,
+                digits=digits,
+                store=parts.store,
+                sender=parts.outbox.sender,
+                now_ms=parts.clock.now_ms(),
+                token=parts.randomness.token(16),
+                change_window_ms=parts.settings.change_window_s * 1000,
+            )
+        )
+        self.metrics.count("replies_total", {"outcome": result.value})
+        parts.outbox.wake()
+        return result
 
     async def _write_surely(self, work: Callable[[], T]) -> T:
         """Write what its sender will not send again: Twilio waits 15 s and repeats only what never connected."""

@@ -20,6 +20,7 @@ from cardwatch.runtime.application import Application, Parts
 from cardwatch.runtime.background import Means
 from cardwatch.runtime.compiled_features import FeatureCompiler, open_engine
 from cardwatch.runtime.housekeeping import Housekeeping
+from cardwatch.runtime.keys import link_key
 from cardwatch.runtime.outbox import Outbox
 from cardwatch.runtime.scoring import ScoringConsumer
 from cardwatch.runtime.settings import Settings, WrongSetting
@@ -109,6 +110,7 @@ def open_application(settings: Settings) -> Application:
             outbox=outbox,
             sweeps=Sweeps(means, tells=tells, on_messages=outbox.wake),
             provider=provider,
+            link_key=link_key(settings),
         )
     )
 

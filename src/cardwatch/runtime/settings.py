@@ -165,6 +165,11 @@ TABLE: tuple[Setting, ...] = (
         _key, secret=True,
     ),
     Setting(
+        "CARDWATCH_LINK_KEY", "link_key", "", "text of 16 or more characters",
+        "Key that the links in e-mails and notifications are signed with. Default: DATA_DIR/link.key, made at first "
+        "use.", _key, secret=True,
+    ),
+    Setting(
         "CARDWATCH_COMPILED_FEATURES", "compiled_features", "auto", "auto or off",
         "auto: where numba is installed, a server that has run a while compiles the features in a process beside it, "
         "keeps the result in DATA_DIR/compiled and goes over to it. off: features are interpreted. Values are the same "
@@ -212,6 +217,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     model: str | None
     policy: str | None
     token_key: str | None
+    link_key: str | None
     compiled_features: str
     log_level: str
     fraud_threshold: float | None

@@ -16,7 +16,7 @@ from cardwatch.learning.dataset_formats import FORMATS, read_map
 from cardwatch.learning.fields import Tokens
 from cardwatch.models.bundle import Bundle, BundleUnusable, read_bundle, read_facts
 from cardwatch.runtime.bootstrap import find_model, open_gazetteer
-from cardwatch.runtime.card_token_key import card_token_key
+from cardwatch.runtime.keys import card_token_key
 from cardwatch.runtime.settings import Settings
 
 if TYPE_CHECKING:

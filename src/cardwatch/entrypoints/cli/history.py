@@ -33,7 +33,7 @@ from cardwatch.runtime.bootstrap import (
     system_clock,
     system_randomness,
 )
-from cardwatch.runtime.card_token_key import card_token_key
+from cardwatch.runtime.keys import card_token_key
 from cardwatch.runtime.seeding import Seeded, seed_store
 from cardwatch.runtime.settings import Settings
 from cardwatch.services.export_payments import COLUMNS, export_rows
