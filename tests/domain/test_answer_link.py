@@ -160,3 +160,8 @@ def test_links_and_forms_do_not_pass_for_each_other() -> None:
     assert read_link(f"{payload}.{form.partition('.')[2]}", key=KEY) is None
     assert not form_token_holds(f"{NOW_MS}.{proof}", payload, key=KEY, now_ms=NOW_MS)
     assert read_link(form, key=KEY) is None
+    as_link, as_form = (
+        answer_link._signature(purpose, payload, key=KEY)
+        for purpose in (answer_link._LINK_PURPOSE, answer_link._FORM_PURPOSE)
+    )
+    assert as_link != as_form

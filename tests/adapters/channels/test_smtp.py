@@ -183,9 +183,15 @@ def test_a_break_after_the_content_is_unknown(sink: Sink, fault: str) -> None:
     if fault == "drop":
         sink.drops.add("DATA")
     else:
-        sink.delays_s["DATA"] = 1.5
+        sink.delays_s["DATA"] = 2.5
     assert channel_to(sink.port).send(question()) == UnknownSent("connection lost after the mail was handed over")
     assert len(sink.mails) == 1
+
+
+def test_a_server_that_looks_the_mail_over_is_waited_for(sink: Sink) -> None:
+    """Its last answer may take longer than the others: what would be unknown is known a little later."""
+    sink.delays_s["DATA"] = 0.9
+    assert isinstance(channel_to(sink.port).send(question()), Sent)
 
 
 TO_CONTENT = (b"220 hi\r\n", b"250 hi\r\n", b"250 ok\r\n", b"250 ok\r\n")
@@ -322,6 +328,15 @@ def test_a_certificate_is_checked(certificates: Certificates, tmp_path: Path) ->
     with running_smtp(tls=other) as sink:
         misnamed = channel_to(sink.port, host="localhost", security=Security.TLS, ca_file=other.ca_file)
         assert misnamed.send(question()) == NOT_TRUSTED
+
+
+def test_certificates_that_cannot_be_read_alarm(sink: Sink, tmp_path: Path) -> None:
+    """A file that is not there, and one that holds none."""
+    unreadable = NotSent("the file with certificates cannot be read", retryable=False, alarm=True)
+    (tmp_path / "empty.pem").write_text("")
+    for name in ("none.pem", "empty.pem"):
+        channel = channel_to(sink.port, security=Security.TLS, ca_file=str(tmp_path / name))
+        assert channel.send(question()) == unreadable
 
 
 def test_tls_with_a_server_that_has_none(sink: Sink) -> None:

@@ -13,7 +13,6 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from email.message import EmailMessage
 from enum import StrEnum
 from functools import cache
 from typing import Any
@@ -28,10 +27,13 @@ from cardwatch.domain.message import Message
 from cardwatch.ports import Clock, NotSent, OnUnknown, Sent, UnknownSent
 
 TIMEOUT_S = 10.0
-"""For each answer of the server."""
+"""For each answer of the server but the last."""
 
 TIMEOUTS_MAX = 3
-"""A whole conversation may take as many timeouts; a server that answers in drops would have it go on for ever."""
+"""A whole conversation may take as many timeouts; a server that answers in drops would have it go on for ever.
+
+The last answer has what is left: servers look a mail over before they say that they take it.
+"""
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _UNREADABLE = NotSent("answer not readable", retryable=True)
@@ -107,12 +109,8 @@ class SmtpChannel:
         if unwanted is not None:
             return unwanted
         mail = compose(
-            message,
-            links=self._links,
-            from_address=self.own_address,
-            institution=self._institution,
-            now_ms=now_ms,
-        )
+            message, links=self._links, from_address=self.own_address, institution=self._institution, now_ms=now_ms
+        ).as_bytes()
         try:
             with _session(self._server, own_name=domain_of(self.own_address)) as session:
                 _put_envelope(session, from_address=self.own_address, address=message.address)
@@ -205,8 +203,11 @@ def _connected(server: SmtpServer, own_name: str) -> smtplib.SMTP:
 
 @cache
 def _tls(ca_file: str | None) -> ssl.SSLContext:
-    """Return what checks certificate and name; made once, since it reads all of the system's certificates."""
-    return ssl.create_default_context(cafile=ca_file)
+    """Return what checks certificate and name; made once, since it reads many files. Raises _Broken."""
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError:
+        raise _Broken(NotSent("the file with certificates cannot be read", retryable=False, alarm=True)) from None
 
 
 def _log_in(session: smtplib.SMTP, username: str, password: str) -> None:
@@ -238,15 +239,17 @@ def _put_envelope(session: smtplib.SMTP, *, from_address: str, address: str) -> 
         _expect(session.rcpt(address), Step.RECEIVER)
 
 
-def _put_content(session: smtplib.SMTP, mail: EmailMessage, *, sid: str) -> Sent | NotSent | UnknownSent:
+def _put_content(session: smtplib.SMTP, mail: bytes, *, sid: str) -> Sent | NotSent | UnknownSent:
     """Hand the content over and judge the answer. Raises _Broken while the server has not asked for it."""
     with _step(Step.CONTENT):
         code, text = session.docmd("data")
     if code != _GO_AHEAD:
         raise _Broken(refused(Step.CONTENT, code, text))
-    stuffed = mail.as_bytes().replace(b"\r\n.", b"\r\n..")  # RFC 5321, 4.5.2; the first line is a header's
+    stuffed = mail.replace(b"\r\n.", b"\r\n..")  # RFC 5321, 4.5.2; the first line is a header's
     try:
         session.send(stuffed + b".\r\n")
+        if session.sock is not None:
+            session.sock.settimeout(None)  # servers look a mail over before they answer; the watchdog ends it
         code, text = session.getreply()
     except OSError:
         return UnknownSent("connection lost after the mail was handed over")
