@@ -5,18 +5,21 @@ is not clearly taken or clearly refused is unknown: `find` looks it up before an
 here: the SDK's request log would name telephone numbers.
 """
 
+import threading
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from cardwatch.adapters.channels.twilio_errors import error_text, refusal
 from cardwatch.adapters.channels.twilio_http import LastAnswer, http_client
-from cardwatch.adapters.channels.twilio_lookup import MESSAGING_SERVICE_PREFIX, PAGE, sid_of, wanted
+from cardwatch.adapters.channels.twilio_lookup import MESSAGING_SERVICE_PREFIX, PAGE, PAGES_MAX, sid_of, wanted
 from cardwatch.domain.errors import OperatingError
 from cardwatch.domain.message import Message, MessageState
 from cardwatch.ports import Clock, NotSent, OnUnknown, Sent, UnknownSent
 
 if TYPE_CHECKING:
     from twilio.rest import Client
+    from twilio.rest.api.v2010.account.message import MessagePage
 
 TIMEOUT_S = 10.0
 """For connecting, and again for each read."""
@@ -68,11 +71,12 @@ class TwilioChannel:
         self._api_url = api_url
         self._timeout_s = timeout_s
         self._last = LastAnswer()
+        self._connecting = threading.Lock()
         self._client: Client | None = None
 
     def prepare(self) -> None:
         """Import the SDK and make its client, so that the first text of a server slows nobody's payment."""
-        _ = self._connect().messages
+        self._connect()
 
     def send(self, message: Message) -> Sent | NotSent | UnknownSent:
         """Hand a text to Twilio, to be delivered within its remaining life."""
@@ -109,14 +113,14 @@ class TwilioChannel:
 
         self._last.clear()
         try:
-            listed = client.messages.stream(to=message.address, page_size=PAGE)  # asks for the first page
+            first = client.messages.page(to=message.address, page_size=PAGE)
             text = wanted(
                 message,
                 service=self._service_sid,
                 now_ms=self._clock.now_ms(),
                 provider_now_ms=self._last.provider_now_ms(),
             )
-            sid = sid_of(listed, text)
+            sid = sid_of(_pages(first), text)
         except (TwilioException, RequestException, HTTPError, *_UNREADABLE) as error:
             raise OperatingError(f"the provider could not be asked ({self._why(error)})") from None
         return Sent(sid) if sid else None
@@ -143,12 +147,15 @@ class TwilioChannel:
         return parameters
 
     def _connect(self) -> "Client":
-        if self._client is None:
-            from twilio.rest import Client  # noqa: PLC0415 - heavy; only what sends pays for it
+        with self._connecting:
+            if self._client is None:
+                from twilio.rest import Client  # noqa: PLC0415 - heavy; only what sends pays for it
 
-            connection = http_client(timeout_s=self._timeout_s, api_url=self._api_url, last=self._last)
-            self._client = Client(self._account_sid, self._auth_token, http_client=connection)
-        return self._client
+                connection = http_client(timeout_s=self._timeout_s, api_url=self._api_url, last=self._last)
+                client = Client(self._account_sid, self._auth_token, http_client=connection)
+                _ = client.messages  # made at its first use, which would be several threads at once
+                self._client = client
+            return self._client
 
     def _refused(self, error: Exception) -> NotSent | UnknownSent:
         """Judge an answer that is an error: below 500 Twilio did not take the text, above nobody knows.
@@ -176,6 +183,18 @@ class TwilioChannel:
         return type(error).__name__ if status is None or status == 200 else f"HTTP {status}"
 
 
+def _pages(first: "MessagePage") -> "Iterator[MessagePage]":
+    """Yield a page and those after it, as they are wanted; raises OperatingError where there is no end to them."""
+    page: MessagePage | None = first
+    for _ in range(PAGES_MAX):
+        if page is None:
+            return
+        yield page
+        page = page.next_page()
+    if page is not None:
+        raise OperatingError("too many texts to one number to look through")
+
+
 def _unreached(error: Exception) -> NotSent | UnknownSent:
     """Judge a failure to get an answer: only where no connection came about is it certain that nothing was taken."""
     import ssl  # noqa: PLC0415 - only this path needs them
@@ -189,6 +208,6 @@ def _unreached(error: Exception) -> NotSent | UnknownSent:
         reason = reason.original_error
     if isinstance(error, ConnectTimeout) or isinstance(reason, NewConnectionError):
         return NotSent(NO_CONNECTION, retryable=True)
-    if isinstance(reason, SSLError) and isinstance(reason.args[0], ssl.SSLCertVerificationError):
+    if isinstance(reason, SSLError) and isinstance((*reason.args, None)[0], ssl.SSLCertVerificationError):
         return NotSent(f"{NO_CONNECTION}: certificate not accepted", retryable=True, alarm=True)
     return UnknownSent(type(error).__name__)

@@ -1,5 +1,7 @@
 """What Twilio posts to us, in our terms: a text that came in, or what became of one that went out."""
 
+import base64
+import binascii
 from collections.abc import Iterable
 
 from cardwatch.adapters.channels.twilio_errors import error_text, refusal
@@ -20,6 +22,23 @@ _STATES = {
     "canceled": MessageState.FAILED,
 }
 _FAILED = frozenset({MessageState.UNDELIVERED, MessageState.FAILED})
+
+
+def decode_body(body: str | bytes | None, *, is_base64: bool) -> bytes | None:
+    """Return a request's raw body from what a gateway hands on, None if it is not what `is_base64` says it is.
+
+    API Gateway gives bodies as text, encoded where it takes them for binary, and none where there is no body. The
+    signature covers what was posted, so that nothing may be lost on the way.
+    """
+    if body is None:
+        return b""
+    raw = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else body
+    if not is_base64:
+        return raw
+    try:
+        return base64.b64decode(raw, validate=True)
+    except binascii.Error:
+        return None
 
 
 def inbound_text(body_params: Iterable[tuple[str, str]]) -> InboundText | None:
@@ -48,4 +67,6 @@ def delivery_report(body_params: Iterable[tuple[str, str]], *, message_id: str) 
         state=MessageState.EXPIRED if meaning.expired else state,
         error=error_text(code, meaning),
         opted_out=meaning.opted_out,
+        once_more=meaning.once_more,
+        alarm=meaning.alarm,
     )
