@@ -5,6 +5,7 @@ links and even press buttons do not know them. Who denies need not: a NO is alwa
 """
 
 import hmac
+import re
 from enum import StrEnum
 
 import msgspec
@@ -25,9 +26,10 @@ from cardwatch.services.reply_turn import Result, Turn, Verdict
 from cardwatch.services.settle_challenge import deny, no_to_closed, yes_to
 
 WRONG_DIGITS_MAX = 3
-"""Wrong digits that a link takes before it confirms no more; of 10,000 possible ones."""
+"""Wrong digits after which a link confirms no more; of 10,000 possible ones."""
 
 _ATTEMPTS = 5
+_LAST_FOUR = re.compile(r"[0-9]{4}")
 _MEANING = {LinkAction.CONFIRM: Meaning.YES, LinkAction.DENY: Meaning.NO}
 
 
@@ -37,7 +39,7 @@ class LinkResult(StrEnum):
     INVALID = "invalid"
     """Not a link of ours, or no more: too old, or to a question that is gone."""
     USED = "used"
-    """This link has answered already."""
+    """This link has answered already, and its answer still stands."""
     WRONG_DIGITS = "wrong_digits"
     LOCKED = "locked"
     """Wrong digits too often; the other link still denies."""
@@ -49,8 +51,10 @@ class LinkPage(msgspec.Struct, frozen=True):
     action: LinkAction
     subject: Subject
     language: str
-    standing: bool
-    """Whether the question can still be answered in time."""
+    notice: Result | LinkResult | None
+    """What is to be said before anything is answered, None while the question stands or an answer may be changed."""
+    answerable: bool
+    """Whether the link still takes its answer: a NO counts even when the question is over."""
     asks_digits: bool
     """Whether confirming takes the last four digits of the card."""
 
@@ -68,12 +72,13 @@ def look_at_link(link: AnswerLink, *, store: Store | StoreReader, sender: Sender
     record = store.transaction(asked.challenge.transaction_id) if asked else None
     if asked is None or record is None:
         return None
-    challenge = asked.challenge
+    notice, answerable = _standing_of(link, asked.challenge, store, now_ms)
     return LinkPage(
         action=link.action,
-        subject=subject_of(challenge, record.transaction, sender=sender),
+        subject=subject_of(asked.challenge, record.transaction, sender=sender),
         language=asked.message.language or "",
-        standing=challenge.state is ChallengeState.ASKED and challenge.expires_at_ms > now_ms,
+        notice=notice,
+        answerable=answerable,
         asks_digits=link.action is LinkAction.CONFIRM and last_four_of(record.transaction.card) is not None,
     )
 
@@ -116,6 +121,55 @@ def _asked(link: AnswerLink, store: Store | StoreReader, now_ms: int) -> Asked |
     return None if challenge is None else Asked(message, challenge)
 
 
+def _standing_of(
+    link: AnswerLink, challenge: Challenge, store: Store | StoreReader, now_ms: int
+) -> tuple[Result | LinkResult | None, bool]:
+    """Return what is to be said of a link before it is answered, and whether it still can be."""
+    confirms = link.action is LinkAction.CONFIRM
+    if store.message(_answer_id(link)) is not None:
+        return _said_before(link, challenge), False
+    if confirms and _free_note(link, store) is None:
+        return LinkResult.LOCKED, False
+    match challenge.state:
+        case ChallengeState.ASKED if challenge.expires_at_ms > now_ms:
+            return None, True
+        case ChallengeState.CONFIRMED:
+            return (Result.REPEATED, False) if confirms else (None, True)
+        case ChallengeState.DENIED:
+            return (None, True) if confirms else (Result.REPEATED, False)
+        case _:
+            return Result.LATE, not confirms
+
+
+def _said_before(link: AnswerLink, challenge: Challenge) -> Result | LinkResult:
+    """Return what a link that has answered says when it is pressed again: as before, unless its answer stands.
+
+    A browser shows only the second answer to a double click, and that must not call a refused answer done.
+    """
+    match challenge.state:
+        case ChallengeState.CONFIRMED if link.action is LinkAction.DENY:
+            return Result.TOO_LATE_TO_CHANGE
+        case ChallengeState.CONFIRMED | ChallengeState.DENIED:
+            return LinkResult.USED
+        case _:
+            return Result.LATE
+
+
+def _answer_id(link: AnswerLink) -> str:
+    """Return the id under which a link's one answer is kept."""
+    return f"link:{link.nonce}:{link.action}"
+
+
+def _free_note(link: AnswerLink, store: Store | StoreReader) -> str | None:
+    """Return the id under which the next wrong digits are noted, None once there were too many."""
+    notes = (_wrong_id(link, number + 1) for number in range(WRONG_DIGITS_MAX))
+    return next((note for note in notes if store.message(note) is None), None)
+
+
+def _wrong_id(link: AnswerLink, number: int) -> str:
+    return f"link:{link.nonce}:wrong:{number}"
+
+
 def _turn(
     link: AnswerLink,
     asked: Asked,
@@ -128,7 +182,7 @@ def _turn(
 ) -> Turn:
     return Turn(
         text=InboundText(
-            message_id=f"link:{link.nonce}:{link.action}",
+            message_id=_answer_id(link),
             phone=asked.message.address,
             own_number=asked.message.own_address,
             body=link.action.value,
@@ -145,12 +199,14 @@ def _turn(
 
 def _decide(link: AnswerLink, asked: Asked, turn: Turn, digits: str | None) -> tuple[Result | LinkResult, list[Change]]:
     if turn.store.message(turn.text.message_id) is not None:
-        return LinkResult.USED, []
+        return _said_before(link, asked.challenge), []
     if link.action is LinkAction.CONFIRM:
         refused = _refuse_digits(link, asked, turn, digits)
         if refused is not None:
             return refused
     outcome, changes = _settle(turn, asked.challenge)
+    if outcome.result is Result.UNMATCHED:
+        return outcome.result, []  # nothing was done, so the link is not used up
     return outcome.result, [_received(turn, asked, turn.text.message_id), *changes]
 
 
@@ -163,18 +219,23 @@ def _settle(turn: Turn, challenge: Challenge) -> Verdict:
 def _refuse_digits(
     link: AnswerLink, asked: Asked, turn: Turn, digits: str | None
 ) -> tuple[LinkResult, list[Change]] | None:
-    """Return why a confirmation is not taken, and the note of it: a link that is guessed at locks."""
+    """Return why a confirmation is not taken, and the note of it: a link that is guessed at locks.
+
+    What no card ends in is no guess: a program that presses the button must not lock the link before its reader comes.
+    """
     record = turn.record(asked.challenge)
     wanted = last_four_of(record.transaction.card) if record else None
     if wanted is None:
         return None
-    notes = [f"link:{link.nonce}:wrong:{number + 1}" for number in range(WRONG_DIGITS_MAX)]
-    free = next((note for note in notes if turn.store.message(note) is None), None)
+    free = _free_note(link, turn.store)
     if free is None:
         return LinkResult.LOCKED, []
-    if hmac.compare_digest((digits or "").encode(), wanted.encode()):
+    if digits is None or not _LAST_FOUR.fullmatch(digits):
+        return LinkResult.WRONG_DIGITS, []
+    if hmac.compare_digest(digits, wanted):
         return None
-    return LinkResult.WRONG_DIGITS, [_received(turn, asked, free)]
+    was_last = free == _wrong_id(link, WRONG_DIGITS_MAX)
+    return LinkResult.LOCKED if was_last else LinkResult.WRONG_DIGITS, [_received(turn, asked, free)]
 
 
 def _received(turn: Turn, asked: Asked, message_id: str) -> AddMessage:

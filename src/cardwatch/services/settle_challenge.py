@@ -130,7 +130,10 @@ def can_change(turn: Turn, challenge: Challenge) -> bool:
 
 
 def _hold(turn: Turn, user_ids: set[str], *, closed: list[Challenge]) -> list[Change]:
-    """Hold accounts, take back what was not yet asked of them, and ask the phone's next question."""
+    """Hold accounts, take back what was not yet asked of them, and ask the next question of every phone set free.
+
+    What is taken back may have stood on another phone than what was answered, which by a link has none.
+    """
     cancelled = [
         challenge
         for user_id in sorted(user_ids)
@@ -140,7 +143,10 @@ def _hold(turn: Turn, user_ids: set[str], *, closed: list[Challenge]) -> list[Ch
     changes = turn.hold(user_ids)
     for challenge in cancelled:
         changes += cancel(challenge, status=turn.status(challenge))
-    return [*changes, *turn.ask_next([*closed, *cancelled], unreachable=user_ids)]
+    ended = [*closed, *cancelled]
+    for phone in dict.fromkeys(challenge.phone for challenge in ended):
+        changes += turn.ask_next([c for c in ended if c.phone == phone], unreachable=user_ids)
+    return changes
 
 
 def _late_to_standing(turn: Turn, challenge: Challenge) -> Verdict:

@@ -11,6 +11,7 @@ from litestar.datastructures import State
 
 from cardwatch.entrypoints.http import asgi
 from cardwatch.entrypoints.http.accounts import Accounts
+from cardwatch.entrypoints.http.answer.routes import AnswerPage
 from cardwatch.entrypoints.http.edge import Edge
 from cardwatch.entrypoints.http.operations import docs, healthz, metrics, openapi, readyz
 from cardwatch.entrypoints.http.phone import Phone
@@ -79,7 +80,7 @@ def _spare_the_collector() -> None:
 
 def _routes(application: Application, pages: Sequence[Any]) -> list[Any]:
     """List what is served; the simulated phone only where no real provider is configured."""
-    routes: list[Any] = [post_transaction, Transactions, Accounts, TwilioWebhook]
+    routes: list[Any] = [post_transaction, Transactions, Accounts, TwilioWebhook, AnswerPage]
     routes += [healthz, readyz, metrics, openapi, docs, *pages]
     return [*routes, Phone] if application.provider.simulated else routes
 

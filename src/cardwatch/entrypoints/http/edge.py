@@ -82,7 +82,7 @@ class Edge:
 
     def _admit(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
         path = scope["path"]
-        if path == "/healthz" or path.startswith("/webhook/"):
+        if path == "/healthz" or path.startswith(("/webhook/", "/answer/")):
             return
         key = headers.get(b"x-api-key")
         if key is not None:
@@ -154,7 +154,7 @@ def _host_is_loopback(host: bytes) -> bool:
 
 
 _ROUTES = re.compile(
-    r"/(transactions?|accounts|phone|webhook/twilio/status|webhook/twilio|healthz|readyz|metrics|docs|events|static)(/|$)"
+    r"/(transactions?|accounts|phone|webhook/twilio/status|webhook/twilio|answer|healthz|readyz|metrics|docs|events|static)(/|$)"
 )
 _STREAM = "/events"
 """Its requests last as long as someone looks; their time says nothing of the server."""
