@@ -24,11 +24,12 @@ from cardwatch.domain.provider_post import InboundText
 from cardwatch.domain.transaction import Status
 from cardwatch.features.engine import default_engine
 from cardwatch.features.event import payment_event
-from cardwatch.ports import Store
+from cardwatch.ports import DeadLetter, Store
 from cardwatch.runtime.scoring import CONSUMER
 from cardwatch.runtime.telemetry import PrometheusMetrics
 from cardwatch.services.handle_reply import handle_reply
 from cardwatch.services.label_transaction import Labelling
+from cardwatch.services.reach import Sender
 from cardwatch.services.replay_dead_letters import Replayed, replay_dead_letter
 from cardwatch.services.score_transaction import give_to_review
 from tests.builders import NOW_MS, OWN_NUMBER, PHONE, make_account, make_label, make_transaction
@@ -92,6 +93,12 @@ def test_fraud_is_counted_and_counted_off_again(store: Store, source: LabelSourc
     assert run_group(store, consumer_of(store))
     assert (version(store), known_frauds(store)) == (4, 0)
     assert stored_states(store) == states_of_log(store)
+
+
+def replay(letter: DeadLetter, store: Store) -> Replayed:
+    """Replay a letter about feature state."""
+    sender = Sender(institution="Cardwatch", own_number=OWN_NUMBER)
+    return replay_dead_letter(letter, store=store, engine=default_engine(), sender=sender, now_ms=NOW_MS)
 
 
 def test_word_that_changes_no_truth_changes_no_state(store: Store) -> None:
@@ -238,10 +245,10 @@ def test_poison_label_is_set_aside_and_can_be_taken_up_again(store: Store, monke
     (letter,) = store.dead_letters(limit=9)
     assert (letter.consumer, letter.key, letter.payload) == (CONSUMER, "a", "label fraud:analyst:")
     assert known_frauds(store) == 0
-    assert replay_dead_letter(letter, store=store, engine=default_engine()) is Replayed.DONE
+    assert replay(letter, store) is Replayed.DONE
     assert known_frauds(store) == 1
     assert not store.dead_letters(limit=9)
-    assert replay_dead_letter(letter, store=store, engine=default_engine()) is Replayed.RACED
+    assert replay(letter, store) is Replayed.RACED
     assert known_frauds(store) == 1
 
 
@@ -253,7 +260,7 @@ def test_label_of_a_payment_that_stays_undecided_is_not_lost(store: Store) -> No
     assert not run_group(store, consumer_of(store))
     (letter,) = store.dead_letters(limit=9)
     with pytest.raises(CardwatchError, match="before it was decided"):
-        replay_dead_letter(letter, store=store, engine=default_engine())
+        replay(letter, store)
     assert store.dead_letters(limit=9) == [letter]
 
 
@@ -262,7 +269,7 @@ def test_letter_of_a_label_that_no_state_counts_says_that_there_is_nothing_to_re
     decided(store, "a")
     assert store.apply([AddDeadLetter(CONSUMER, "a", "told", "label genuine:analyst:", NOW_MS)]) is None
     (letter,) = store.dead_letters(limit=9)
-    assert replay_dead_letter(letter, store=store, engine=default_engine()) is Replayed.NOTHING
+    assert replay(letter, store) is Replayed.NOTHING
     assert not store.dead_letters(limit=9)
 
 

@@ -17,6 +17,10 @@ WRONG = {
     "CARDWATCH_CHANGE_WINDOW_S": ["-1", "x"],
     "CARDWATCH_RETENTION_DAYS": ["0", "36501"],
     "CARDWATCH_LOG_LEVEL": ["loud", "trace"],
+    "CARDWATCH_EMAIL_FROM": ["bank", "a@b@c", "Bank <fraud@bank.example>", "x@y, z@y", "a b@c"],
+    "CARDWATCH_SMTP_SECURITY": ["ssl", "plain"],
+    "CARDWATCH_SMTP_PORT": ["0", "mail"],
+    "CARDWATCH_CALLBACK_URL": ["http://shop.example/hook", "shop.example", "https://u:p@x/", "ftp://x", "https://"],
     "FRAUD_THRESHOLD": ["0", "1.1", "-0.5", "nan", "inf", "high", "50%"],
     "TWILIO_FROM_NUMBER": ["2025550100", "+0123456789", "+1 206 555 0100", "Cardwatch"],
     "CARDWATCH_TWILIO_API_URL": ["api.twilio.com", "file:///etc/passwd"],
@@ -38,7 +42,7 @@ def test_wrong_value_is_one_line_that_names_the_setting(name: str, value: str) -
 @pytest.mark.parametrize("setting", TABLE, ids=[setting.name for setting in TABLE])
 def test_every_row_is_complete(setting: Setting) -> None:
     """Name, unit and help are there, and the default is a value that would do."""
-    assert setting.name.startswith(("CARDWATCH_", "TWILIO_", "FRAUD_"))
+    assert setting.name.startswith(("CARDWATCH_", "TWILIO_", "FRAUD_", "AWS_"))
     assert setting.unit
     assert setting.help.endswith(".")
     setting.parse(setting.default)
@@ -131,3 +135,22 @@ def test_loopback_is_this_machine_alone(host: str, expected: bool) -> None:
 def test_signatures_are_made_for_a_real_url(environment: dict[str, str], url: str) -> None:
     """An IPv6 address is bracketed, a final slash dropped."""
     assert read_settings(environment).effective_public_url == url
+
+
+@pytest.mark.parametrize(
+    ("given", "needed"),
+    [
+        ({"CARDWATCH_SMTP_HOST": "mail"}, "CARDWATCH_EMAIL_FROM"),
+        ({"CARDWATCH_EMAIL_FROM": "a@b.example"}, "CARDWATCH_SMTP_HOST (or AWS_REGION, for Amazon SES)"),
+        ({"CARDWATCH_SMTP_USERNAME": "me"}, "CARDWATCH_SMTP_PASSWORD"),
+        ({"CARDWATCH_SMTP_PASSWORD": SECRET}, "CARDWATCH_SMTP_USERNAME"),
+        ({"CARDWATCH_VAPID_PRIVATE_KEY": SECRET}, "CARDWATCH_VAPID_SUBJECT"),
+        ({"CARDWATCH_CALLBACK_URL": "https://shop.example/hook"}, "CARDWATCH_CALLBACK_SECRET"),
+        ({"CARDWATCH_CALLBACK_SECRET": SECRET}, "CARDWATCH_CALLBACK_URL"),
+    ],
+)
+def test_half_of_a_channel_is_refused(given: dict[str, str], needed: str) -> None:
+    """The line names what is missing beside what is given."""
+    with pytest.raises(WrongSetting) as refused:
+        read_settings(given)
+    assert str(refused.value) == f"{needed} is needed beside {next(iter(given))}"

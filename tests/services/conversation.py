@@ -111,6 +111,7 @@ def say(store: MemoryStore, body: str, *, now_ms: int = NOW_MS, sid: str | None 
         phone=fields.get("phone", PHONE),
         own_number=fields.get("own_number", OWN_NUMBER),
         body=body,
+        keyword=fields.get("keyword"),
     )
     return handle_reply(text, store=store, sender=SENDER, now_ms=now_ms, token="7e57").result
 

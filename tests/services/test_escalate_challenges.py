@@ -1,5 +1,7 @@
 """An unanswered question is put again, by the account's own policy and at the right hour."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -42,9 +44,9 @@ def sender(
     return Sender(institution="Cardwatch", own_number=OWN_NUMBER, others=others, rules=rules)
 
 
-def ask(store: MemoryStore, asking: Sender, *, now_ms: int = NOW_MS, **fields: object) -> Challenge:
+def ask(store: MemoryStore, asking: Sender, *, now_ms: int = NOW_MS, **fields: Any) -> Challenge:
     """Challenge txn_1 of an account that has every channel, unless told otherwise."""
-    usual: dict[str, object] = {"channels": ("sms", "email", "push"), "push": DEVICE}
+    usual: dict[str, Any] = {"channels": ("sms", "email", "push"), "push": DEVICE}
     account = make_account(**{**usual, **fields})
     payment = make_transaction("txn_1", timestamp_ms=now_ms, received_at_ms=now_ms)
     assert store.apply([PutAccount(account), AddTransaction(payment)]) is None

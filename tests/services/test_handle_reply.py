@@ -300,3 +300,11 @@ def test_an_analysts_or_banks_label_is_not_replaced_by_a_reply() -> None:
     assert say(store, "YES") is Result.REOPENED
     assert status_of(store, "txn_1") is Status.IN_REVIEW
     assert label_of(store, "txn_1") == (LabelValue.FRAUD, LabelSource.CHARGEBACK)
+
+
+def test_a_word_that_the_provider_took_for_stop_is_one() -> None:
+    """An account's own opt-out words are known to its provider alone, which sends no more texts after one."""
+    store = MemoryStore()
+    asked(store, "txn_1")
+    assert say(store, "BASTA", keyword="stop") is Result.OPTED_OUT
+    assert store.opted_out_since(PHONE) == NOW_MS

@@ -6,13 +6,22 @@ import pytest
 
 from cardwatch.adapters.clock import SeededRandomness
 from cardwatch.adapters.memory import MemoryStore
-from cardwatch.domain.changes import AddTransaction, DecideTransaction, MoveTransaction, SetCursor
+from cardwatch.domain.changes import (
+    AddDeadLetter,
+    AddTransaction,
+    Change,
+    DecideTransaction,
+    MoveTransaction,
+    SetCursor,
+)
 from cardwatch.domain.decision import DecidedBy, Outcome
 from cardwatch.domain.message import Message, MessageState
 from cardwatch.domain.transaction import Status
-from cardwatch.ports import NotSent, OnUnknown, UnknownSent
+from cardwatch.features.engine import default_engine
+from cardwatch.ports import DeadLetter, NotSent, OnUnknown, UnknownSent
 from cardwatch.services.alerts import provider_alarm
 from cardwatch.services.reach import Sender
+from cardwatch.services.replay_dead_letters import Replayed, replay_dead_letter
 from cardwatch.services.send_messages import send_due
 from cardwatch.services.tell_payment_system import (
     CALLBACK_LIFE_MS,
@@ -33,7 +42,7 @@ def challenged_then_declined() -> MemoryStore:
     store = MemoryStore()
     start_telling(store=store)
     decision = make_decision(outcome=Outcome.CHALLENGE, score=0.91)
-    changes = [
+    changes: list[Change] = [
         AddTransaction(make_transaction("txn_1")),
         DecideTransaction("txn_1", decision, Status.CHALLENGED),
         MoveTransaction("txn_1", Status.CHALLENGED, Status.DECLINED, "cardholder_denied"),
@@ -105,7 +114,10 @@ def test_imported_history_is_not_told() -> None:
     """It was decided elsewhere, long ago."""
     store = MemoryStore()
     decision = make_decision(decided_by=DecidedBy.IMPORT)
-    changes = [AddTransaction(make_transaction("txn_1")), DecideTransaction("txn_1", decision, Status.APPROVED)]
+    changes: list[Change] = [
+        AddTransaction(make_transaction("txn_1")),
+        DecideTransaction("txn_1", decision, Status.APPROVED),
+    ]
     assert store.apply(changes) is None
     assert tell(store) == 2
     assert outbox(store) == []
@@ -115,7 +127,10 @@ def test_a_review_is_one_alert() -> None:
     """With id, amount, score and cause."""
     store = MemoryStore()
     decision = make_decision(outcome=Outcome.REVIEW, score=0.42, detail="no_phone")
-    changes = [AddTransaction(make_transaction("txn_1")), DecideTransaction("txn_1", decision, Status.IN_REVIEW)]
+    changes: list[Change] = [
+        AddTransaction(make_transaction("txn_1")),
+        DecideTransaction("txn_1", decision, Status.IN_REVIEW),
+    ]
     assert store.apply(changes) is None
     tell(store)
     (alert,) = outbox(store, "alert")
@@ -181,3 +196,33 @@ def test_a_provider_that_refuses_until_mended_alerts_once_an_hour() -> None:
         changes = provider_alarm("sms", "20003 not authenticated", store=store, sender=SENDER, now_ms=now_ms)
         assert store.apply(changes) is None
     assert len(outbox(store, "alert")) == 2
+
+
+def test_a_dead_callback_is_sent_again_when_it_is_replayed() -> None:
+    """Under its own id, with a new life; a second replay finds nothing to do."""
+    store = challenged_then_declined()
+    tell(store)
+    receiver = ScriptedChannel(name="callback", on_unknown=OnUnknown.RESEND)
+    receiver.answers = [NotSent("410 gone", retryable=False)] * 2
+    send_due(store=store, channel=receiver, sender=SENDER, randomness=SeededRandomness(), now_ms=NOW_MS)
+    letters = store.dead_letters(limit=9)
+    assert [letter.cause for letter in letters] == ["410 gone", "410 gone"]
+    assert [replay(letter, store) for letter in letters] == [Replayed.DONE, Replayed.DONE]
+    assert store.dead_letters(limit=9) == []
+    assert [message.expires_at_ms for message in outbox(store)] == [NOW_MS + CALLBACK_LIFE_MS] * 2
+    assert replay(letters[0], store) is Replayed.RACED
+
+
+def test_what_could_not_be_told_is_told_when_it_is_replayed() -> None:
+    """The letter keeps the entry of the log."""
+    store = challenged_then_declined()
+    detail = "declined:cardholder_denied"
+    letter = AddDeadLetter(CONSUMER, "txn_1", "damaged", f"3 transaction.moved {detail}", NOW_MS)
+    assert store.apply([letter]) is None
+    assert replay(store.dead_letters(limit=1)[0], store) is Replayed.DONE
+    assert [json.loads(message.body)["type"] for message in outbox(store)] == ["transaction.declined"]
+
+
+def replay(letter: DeadLetter, store: MemoryStore) -> Replayed:
+    """Replay a letter."""
+    return replay_dead_letter(letter, store=store, engine=default_engine(), sender=SENDER, now_ms=NOW_MS)

@@ -29,6 +29,8 @@ class InboundText(msgspec.Struct, frozen=True, kw_only=True):
     own_number: str
     """Which of our numbers it came to."""
     body: str
+    keyword: str | None = None
+    """What the provider itself took the text for: "stop", "start" or "help"."""
 
 
 class DeliveryReport(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,9 +1,10 @@
 """Puts the embedded application together; the one module that names adapters."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+from cardwatch.adapters.channels.breaker import CircuitBreaker
 from cardwatch.adapters.channels.provider import MessagingProvider, simulated_provider, twilio_provider
 from cardwatch.adapters.channels.twilio_check import check_account
 from cardwatch.adapters.clock import SystemClock, SystemRandomness
@@ -21,19 +22,18 @@ from cardwatch.runtime.background import Means
 from cardwatch.runtime.compiled_features import FeatureCompiler, open_engine
 from cardwatch.runtime.housekeeping import Housekeeping
 from cardwatch.runtime.keys import link_key
+from cardwatch.runtime.open_channels import check_email, open_channels, own_addresses
 from cardwatch.runtime.outbox import Outbox
 from cardwatch.runtime.scoring import ScoringConsumer
 from cardwatch.runtime.settings import Settings, WrongSetting
 from cardwatch.runtime.sweeps import Sweeps
 from cardwatch.runtime.telemetry import PrometheusMetrics
 from cardwatch.runtime.writer import Writer
-from cardwatch.services.alerts import ALERT_CHANNEL
 from cardwatch.services.label_effect import label_effect
 from cardwatch.services.reach import Sender
 from cardwatch.services.score_transaction import Asking, Decided, Judges, score_transaction
-from cardwatch.services.tell_payment_system import CALLBACK_CHANNEL
 
-__all__ = ["find_model", "list_models"]
+__all__ = ["check_email", "find_model", "list_models", "open_channels"]
 
 
 def system_clock() -> Clock:
@@ -69,8 +69,8 @@ def open_application(settings: Settings) -> Application:
     reader = store.reader()
     metrics = PrometheusMetrics()
     provider = open_provider(settings, reader=reader, clock=clock, randomness=randomness)
-    channels = open_channels()
-    sender = _sender(settings, judges, provider, channels)
+    channels = open_channels(settings, clock=clock)
+    sender = _sender(settings, judges, provider.channel.own_address, own_addresses(settings, channels))
     asking = Asking(sender, settings.challenge_ttl_s * 1000, randomness)
     scoring = _consumer(store, judges, asking, clock, metrics)
     writer = Writer(store, scoring)
@@ -83,9 +83,8 @@ def open_application(settings: Settings) -> Application:
         randomness=randomness,
         metrics=metrics,
     )
-    outbox = Outbox(means, [provider.channel, *channels])
+    outbox = Outbox(means, [_guarded(provider, clock), *channels.values()])
     scoring.on_texts = outbox.wake
-    tells = sender.has(CALLBACK_CHANNEL) or sender.has(ALERT_CHANNEL)
     housekeeping = Housekeeping(
         store=store,
         writer=writer,
@@ -108,20 +107,26 @@ def open_application(settings: Settings) -> Application:
             writer=writer,
             scoring=scoring,
             outbox=outbox,
-            sweeps=Sweeps(means, tells=tells, on_messages=outbox.wake),
+            sweeps=Sweeps(means, on_messages=outbox.wake),
             provider=provider,
             link_key=link_key(settings),
         )
     )
 
 
-def _sender(settings: Settings, judges: Judges, provider: Provider, channels: Sequence[Channel]) -> Sender:
-    return Sender(
-        institution=settings.institution,
-        own_number=provider.channel.own_address,
-        others={channel.name: channel.own_address for channel in channels},
-        rules=judges.policy.asking,
-    )
+def _sender(settings: Settings, judges: Judges, own_number: str, others: Mapping[str, str]) -> Sender:
+    return Sender(institution=settings.institution, own_number=own_number, others=others, rules=judges.policy.asking)
+
+
+def open_sender(settings: Settings) -> Sender:
+    """Return our end of the conversation where nothing is sent: who speaks, and on which channels."""
+    others = own_addresses(settings, open_channels(settings, clock=SystemClock()))
+    return Sender(institution=settings.institution, own_number=settings.twilio_sender, others=others)
+
+
+def _guarded(provider: Provider, clock: Clock) -> Channel:
+    """Return what sends texts, behind a circuit breaker; the simulated phone is never down."""
+    return provider.channel if provider.simulated else CircuitBreaker(provider.channel, clock=clock)
 
 
 def open_provider(
@@ -134,15 +139,11 @@ def open_provider(
         account_sid=settings.twilio_account_sid,
         auth_tokens=settings.twilio_auth_tokens,
         own_number=settings.twilio_sender,
+        messaging_service_sid=settings.twilio_messaging_service_sid if settings.twilio_from_number else None,
         public_url=settings.effective_public_url,
         api_url=settings.twilio_api_url,
         clock=clock,
     )
-
-
-def open_channels() -> list[Channel]:
-    """Make the channels besides texts that the settings name."""
-    return []
 
 
 def open_store(settings: Settings) -> SqliteStore:

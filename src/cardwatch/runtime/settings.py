@@ -1,204 +1,23 @@
-"""Every setting in one table: name, default, unit, help. Read once, checked as a whole, passed inward.
+"""The settings of a process: read once, checked as a whole, passed inward.
 
-The names of the setup guide are kept as they are; all others begin with CARDWATCH_. `docs/reference/settings.md` is
-generated from this table. Values are never printed back: they may be secrets.
+Values are never printed back: they may be secrets.
 """
 
-import ipaddress
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
 
 from cardwatch.domain.errors import CardwatchError
+from cardwatch.runtime.setting_table import TABLE, Setting
+from cardwatch.runtime.setting_values import is_loopback
+
+__all__ = ["TABLE", "Setting", "Settings", "WrongSetting", "is_loopback", "read_settings"]
 
 
 class WrongSetting(CardwatchError):
     """A setting has a value that cannot be used; the message says which, why, and what would do."""
-
-
-class Setting(msgspec.Struct, frozen=True):
-    """One row of the table."""
-
-    name: str
-    attribute: str
-    default: str
-    unit: str
-    help: str
-    parse: Callable[[str], object]
-    secret: bool = False
-
-
-_SECRET_LENGTH_MIN = 16
-_DAY_S = 86_400
-
-
-def _text(value: str) -> str:
-    return value
-
-
-def _optional(value: str) -> str | None:
-    return value or None
-
-
-def _key(value: str) -> str | None:
-    if value and len(value.encode()) < _SECRET_LENGTH_MIN:
-        raise ValueError(f"must have at least {_SECRET_LENGTH_MIN} characters")
-    return value or None
-
-
-def _path(value: str) -> Path:
-    return Path(value).expanduser()
-
-
-def _whole(low: int, high: int) -> Callable[[str], int]:
-    def parse(value: str) -> int:
-        if not re.fullmatch(r"[0-9]{1,12}", value) or not low <= int(value) <= high:
-            raise ValueError(f"must be a whole number from {low} to {high}")
-        return int(value)
-
-    return parse
-
-
-def _probability(value: str) -> float | None:
-    if not value:
-        return None
-    try:
-        number = float(value)
-    except ValueError:
-        number = -1.0
-    if not 0 < number <= 1:
-        raise ValueError("must be a probability greater than 0 and at most 1, such as 0.5")
-    return number
-
-
-def _phone(value: str) -> str | None:
-    if value and not re.fullmatch(r"\+[1-9][0-9]{6,14}", value):
-        raise ValueError("must be a number in E.164, such as +12065550100")
-    return value or None
-
-
-def _url(value: str) -> str | None:
-    if not value:
-        return None
-    try:
-        parts = urlsplit(value)
-        _ = parts.port
-    except ValueError:
-        parts = urlsplit("")
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError("must be an http or https URL without query, such as https://pay.example.org")
-    return value.rstrip("/")
-
-
-def _api_keys(value: str) -> dict[str, str]:
-    keys: dict[str, str] = {}
-    for pair in filter(None, (part.strip() for part in value.split(","))):
-        name, colon, secret = pair.partition(":")
-        if not colon or not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", name) or len(secret) < _SECRET_LENGTH_MIN:
-            raise ValueError(
-                f"must be name:secret pairs separated by commas, each secret of {_SECRET_LENGTH_MIN} or more characters"
-            )
-        if name in keys:
-            raise ValueError("must name each key once")
-        keys[name] = secret
-    return keys
-
-
-def _one_of(value: str, allowed: tuple[str, ...]) -> str:
-    if value.lower() not in allowed:
-        raise ValueError(f"must be one of {', '.join(allowed)}")
-    return value.lower()
-
-
-TABLE: tuple[Setting, ...] = (
-    Setting(
-        "CARDWATCH_DATA_DIR", "data_dir", "cardwatch-data", "path",
-        "Folder of all embedded state: database, models, policy, keys.", _path,
-    ),
-    Setting("CARDWATCH_HOST", "host", "127.0.0.1", "address", "Address that the server listens on.", _text),
-    Setting("CARDWATCH_PORT", "port", "8000", "port", "Port that the server listens on.", _whole(0, 65535)),
-    Setting(
-        "CARDWATCH_PUBLIC_URL", "public_url", "", "URL",
-        "The server as providers see it: webhook signatures and links are made for this URL, never for the Host "
-        "header. Default: http://HOST:PORT.", _url,
-    ),
-    Setting(
-        "CARDWATCH_API_KEYS", "api_keys", "", "name:secret, ...",
-        "Keys accepted in X-API-Key. None is needed from this machine itself, unless CARDWATCH_PUBLIC_URL says that "
-        "others reach the server too; without any key it answers on loopback only.", _api_keys, secret=True,
-    ),
-    Setting(
-        "CARDWATCH_DECISION_TIMEOUT_MS", "decision_timeout_ms", "500", "ms",
-        "How long POST /transaction waits for the decision before it answers 202.", _whole(0, 60_000),
-    ),
-    Setting(
-        "CARDWATCH_CHALLENGE_TTL_S", "challenge_ttl_s", "1800", "s",
-        "Life of a question, from the decision on; without a clear answer the payment then goes to review.",
-        _whole(1, 36_000),
-    ),
-    Setting(
-        "CARDWATCH_CHANGE_WINDOW_S", "change_window_s", "3600", "s",
-        "How long after a YES a NO still takes the payment back into review.", _whole(0, 30 * _DAY_S),
-    ),
-    Setting(
-        "CARDWATCH_RETENTION_DAYS", "retention_days", "400", "days",
-        "How long the change log is kept once every consumer has read it.", _whole(1, 36_500),
-    ),
-    Setting(
-        "CARDWATCH_INSTITUTION", "institution", "Cardwatch", "text",
-        "Name that texts begin with: the bank or shop that the cardholder knows.", _text,
-    ),
-    Setting(
-        "CARDWATCH_MODEL", "model", "", "name or path",
-        "Model bundle: its name in DATA_DIR/models, or its folder. Default: the packaged model.", _optional,
-    ),
-    Setting(
-        "CARDWATCH_POLICY", "policy", "", "path",
-        "File of deny list, rules and allow list (JSON). Default: DATA_DIR/policy.json where it exists.", _optional,
-    ),
-    Setting(
-        "CARDWATCH_TOKEN_KEY", "token_key", "", "text of 16 or more characters",
-        "Key that card numbers in imported files are tokenised with. Default: DATA_DIR/token.key, made at first use.",
-        _key, secret=True,
-    ),
-    Setting(
-        "CARDWATCH_LINK_KEY", "link_key", "", "text of 16 or more characters",
-        "Key that the links in e-mails and notifications are signed with. Default: DATA_DIR/link.key, made at first "
-        "use.", _key, secret=True,
-    ),
-    Setting(
-        "CARDWATCH_COMPILED_FEATURES", "compiled_features", "auto", "auto or off",
-        "auto: where numba is installed, a server that has run a while compiles the features in a process beside it, "
-        "keeps the result in DATA_DIR/compiled and goes over to it. off: features are interpreted. Values are the same "
-        "to the bit.", lambda value: _one_of(value, ("auto", "off")),
-    ),
-    Setting(
-        "CARDWATCH_LOG_LEVEL", "log_level", "info", "debug, info, warning or error", "What is logged.",
-        lambda value: _one_of(value, ("debug", "info", "warning", "error")),
-    ),
-    Setting(
-        "FRAUD_THRESHOLD", "fraud_threshold", "", "probability",
-        "Score from which a payment is challenged. Default: the model bundle's own threshold.", _probability,
-    ),
-    Setting("TWILIO_ACCOUNT_SID", "twilio_account_sid", "", "sid", "Twilio account.", _optional),
-    Setting(
-        "TWILIO_AUTH_TOKEN", "twilio_auth_token", "", "token",
-        "Twilio's primary auth token; during a rotation the old and the new one, separated by a comma.",
-        _optional, secret=True,
-    ),
-    Setting("TWILIO_FROM_NUMBER", "twilio_from_number", "", "E.164", "Number that texts come from.", _phone),
-    Setting(
-        "TWILIO_MESSAGING_SERVICE_SID", "twilio_messaging_service_sid", "", "sid",
-        "Twilio messaging service, instead of a number.", _optional,
-    ),
-    Setting(
-        "CARDWATCH_TWILIO_API_URL", "twilio_api_url", "https://api.twilio.com", "URL",
-        "Where Twilio's API is; tests and proxies change it.", _url,
-    ),
-)  # fmt: skip
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -221,6 +40,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     compiled_features: str
     log_level: str
     fraud_threshold: float | None
+    email_from: str | None
+    smtp_host: str | None
+    smtp_port: int
+    smtp_security: str
+    smtp_username: str | None
+    smtp_password: str | None
+    aws_region: str | None
+    ses_configuration_set: str | None
+    fcm_credentials: str | None
+    vapid_private_key: str | None
+    vapid_subject: str | None
+    callback_url: str | None
+    callback_secret: tuple[str, ...]
+    alert_urls: tuple[str, ...]
     twilio_account_sid: str | None
     twilio_auth_token: str | None
     twilio_from_number: str | None
@@ -263,8 +96,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def twilio_sender(self) -> str:
-        """What texts are sent from: a messaging service where one is set, else the number."""
-        return self.twilio_messaging_service_sid or self.twilio_from_number or ""
+        """What replies come to: the number where one is set, else whichever the messaging service picks."""
+        return self.twilio_from_number or self.twilio_messaging_service_sid or ""
 
     @property
     def uses_twilio(self) -> bool:
@@ -297,6 +130,7 @@ def _check_together(settings: Settings) -> None:
         "TWILIO_FROM_NUMBER (or TWILIO_MESSAGING_SERVICE_SID)": settings.twilio_from_number
         or settings.twilio_messaging_service_sid,
     }
+    _check_pairs(settings)
     given = [name for name, value in twilio.items() if value]
     missing = [name for name, value in twilio.items() if not value]
     if given and missing:
@@ -308,11 +142,22 @@ def _check_together(settings: Settings) -> None:
         )
 
 
-def is_loopback(host: str) -> bool:
-    """Say whether a host name or address reaches this machine alone."""
-    if host.lower() in ("localhost", "localhost."):
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
+def _check_pairs(settings: Settings) -> None:
+    """Refuse half of what only works as a whole."""
+    pairs = (
+        ("CARDWATCH_SMTP_HOST", settings.smtp_host, "CARDWATCH_EMAIL_FROM", settings.email_from),
+        ("CARDWATCH_SMTP_USERNAME", settings.smtp_username, "CARDWATCH_SMTP_PASSWORD", settings.smtp_password),
+        ("CARDWATCH_SMTP_PASSWORD", settings.smtp_password, "CARDWATCH_SMTP_USERNAME", settings.smtp_username),
+        ("CARDWATCH_VAPID_PRIVATE_KEY", settings.vapid_private_key, "CARDWATCH_VAPID_SUBJECT", settings.vapid_subject),
+        ("CARDWATCH_CALLBACK_URL", settings.callback_url, "CARDWATCH_CALLBACK_SECRET", settings.callback_secret),
+        ("CARDWATCH_CALLBACK_SECRET", settings.callback_secret, "CARDWATCH_CALLBACK_URL", settings.callback_url),
+        (
+            "CARDWATCH_EMAIL_FROM",
+            settings.email_from,
+            "CARDWATCH_SMTP_HOST (or AWS_REGION, for Amazon SES)",
+            settings.smtp_host or settings.aws_region,
+        ),
+    )
+    for name, value, needed, beside in pairs:
+        if value and not beside:
+            raise WrongSetting(f"{needed} is needed beside {name}")

@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from cardwatch.runtime.background import Means, forever
+from cardwatch.services.alerts import ALERT_CHANNEL
 from cardwatch.services.escalate_challenges import escalate_challenges
 from cardwatch.services.expire_challenges import expire_challenges
-from cardwatch.services.tell_payment_system import CONSUMER, start_telling, tell_payment_system
+from cardwatch.services.tell_payment_system import CALLBACK_CHANNEL, CONSUMER, start_telling, tell_payment_system
 
 _SWEEP_S = 1.0
 _TELL_S = 0.05
@@ -20,16 +21,16 @@ _TELL_S = 0.05
 class Sweeps:
     """Expiry, escalation and telling, beside the requests."""
 
-    def __init__(self, means: Means, *, tells: bool, on_messages: Callable[[], None]) -> None:
-        """Take what is needed; `tells` says whether anyone is told, `on_messages` wakes what sends."""
+    def __init__(self, means: Means, *, on_messages: Callable[[], None]) -> None:
+        """Take what is needed; `on_messages` wakes what sends."""
         self._means = means
-        self._tells = tells
         self._on_messages = on_messages
 
     def start(self) -> Sequence[asyncio.Task[None]]:
         """Start the sweeps; cancel their tasks to stop."""
         works = [("expiry", self._expire, _SWEEP_S), ("escalation", self._escalate, _SWEEP_S)]
-        if self._tells:
+        sender = self._means.sender
+        if sender.has(CALLBACK_CHANNEL) or sender.has(ALERT_CHANNEL):
             start_telling(store=self._means.store)
         if self._means.reader.cursor(CONSUMER) != 0:
             # Where nobody is told any more the position still moves, or the log could never be trimmed.

@@ -11,7 +11,7 @@ from cardwatch.domain.errors import Contended
 from cardwatch.domain.message import Direction, Message, MessageKind, MessageState
 from cardwatch.domain.provider_post import InboundText
 from cardwatch.domain.question import TextKind
-from cardwatch.domain.reply import Meaning, understand
+from cardwatch.domain.reply import Meaning, Reply, understand
 from cardwatch.domain.times import HOUR_MS
 from cardwatch.ports import Store
 from cardwatch.services.ask_cardholder import close, expire
@@ -40,7 +40,8 @@ def handle_reply(
 
     Raises Contended if what it is about kept changing: the provider delivers it again.
     """
-    reply = understand(text.body)
+    # The provider acts on its keywords before we see them, so its word is the last on what is one.
+    reply = Reply(Meaning(text.keyword)) if text.keyword else understand(text.body)
     for _ in range(_ATTEMPTS):
         if store.message(text.message_id) is not None:
             return ReplyOutcome(Result.DUPLICATE)

@@ -196,7 +196,8 @@ def _outcome(
             unsent = msgspec.structs.replace(message, attempts=message.attempts - 1)
             return Recorded.RETRY, [_later(unsent, delivery, now_ms=now_ms, token=token)]
         case NotSent(retryable=True) if message.kind is MessageKind.CALLBACK or message.attempts < SENDS_MAX:
-            return Recorded.RETRY, [_later(message, delivery, now_ms=now_ms, token=token)]
+            later = _later(message, delivery, now_ms=now_ms, token=token)
+            return Recorded.RETRY, [later, *_alarm(message, delivery, store=store, sender=sender, now_ms=now_ms)]
         case NotSent():
             return Recorded.FAILED, _failed(message, delivery, store=store, sender=sender, now_ms=now_ms, token=token)
         case NotFound():
@@ -219,9 +220,13 @@ def _failed(
     changes = _put_away(message, MessageState.FAILED, delivery.error, now_ms)
     failure = Failure(opted_out=delivery.opted_out, gone=delivery.gone)
     changes += not_delivered(message, failure, store=store, sender=sender, now_ms=now_ms, token=token)
-    if delivery.alarm:
-        changes += provider_alarm(message.channel, delivery.error, store=store, sender=sender, now_ms=now_ms)
-    return changes
+    return [*changes, *_alarm(message, delivery, store=store, sender=sender, now_ms=now_ms)]
+
+
+def _alarm(message: Message, delivery: NotSent, *, store: Store, sender: Sender, now_ms: int) -> list[Change]:
+    if not delivery.alarm:
+        return []
+    return provider_alarm(message.channel, delivery.error, store=store, sender=sender, now_ms=now_ms)
 
 
 def _unknown(claim: Claim, message: Message, error: str, *, now_ms: int, token: str) -> tuple[Recorded, list[Change]]:

@@ -15,7 +15,7 @@ from cardwatch.domain.errors import StoreCorrupt
 from cardwatch.domain.message import Direction, Message, MessageKind, MessageState
 from cardwatch.domain.times import DAY_MS, format_instant
 from cardwatch.domain.transaction import Status, TransactionRecord
-from cardwatch.ports import LogEntry, Store
+from cardwatch.ports import DeadLetter, LogEntry, Store
 from cardwatch.services.alerts import alert
 from cardwatch.services.reach import Sender
 
@@ -55,11 +55,29 @@ def tell_payment_system(*, store: Store, sender: Sender, now_ms: int, limit: int
     return len(entries) if store.apply(changes) is None else 0
 
 
+def tell(entry: LogEntry, *, store: Store, sender: Sender, now_ms: int) -> list[Change]:
+    """Return the changes that tell one entry; raises StoreCorrupt where its payment cannot be read."""
+    return _about(entry, store.transaction(entry.key), store=store, sender=sender, now_ms=now_ms)
+
+
+def read_told(letter: DeadLetter) -> LogEntry:
+    """Return the entry that a letter of this consumer is about."""
+    sequence, kind, detail = letter.payload.split(" ", 2)
+    return LogEntry(int(sequence), kind, letter.key, detail)
+
+
 def _told(entry: LogEntry, *, store: Store, sender: Sender, now_ms: int) -> Sequence[Change]:
     try:
         record = store.transaction(entry.key)
     except StoreCorrupt as error:
-        return [AddDeadLetter(CONSUMER, entry.key, str(error), entry.detail, now_ms)]
+        payload = f"{entry.sequence} {entry.kind} {entry.detail}"
+        return [AddDeadLetter(CONSUMER, entry.key, str(error), payload, now_ms)]
+    return _about(entry, record, store=store, sender=sender, now_ms=now_ms)
+
+
+def _about(
+    entry: LogEntry, record: TransactionRecord | None, *, store: Store, sender: Sender, now_ms: int
+) -> list[Change]:
     imported = record is not None and record.decision is not None and record.decision.decided_by is DecidedBy.IMPORT
     if record is None or (imported and entry.kind == "transaction.decided"):
         return []

@@ -15,6 +15,7 @@ from cardwatch.domain.errors import Contended
 from cardwatch.domain.message import TO_DO, Message, MessageKind, MessageState
 from cardwatch.domain.provider_post import DeliveryReport
 from cardwatch.ports import Store
+from cardwatch.services.alerts import provider_alarm
 from cardwatch.services.ask_cardholder import ask_next, close, expire
 from cardwatch.services.escalate_challenges import on_next_channel, once_more
 from cardwatch.services.questions import ASKING, is_under_way
@@ -183,4 +184,7 @@ def _changes(
         opted_out=report.opted_out, expired=report.state is MessageState.EXPIRED, once_more=report.once_more
     )
     consequences = not_delivered(message, failure, store=store, sender=sender, now_ms=now_ms, token=token)
+    if report.alarm:
+        error = report.error or "refused"
+        consequences += provider_alarm(message.channel, error, store=store, sender=sender, now_ms=now_ms)
     return [PutMessage(reported), *consequences]

@@ -127,3 +127,13 @@ def test_an_encoded_post_is_authentic() -> None:
     path = "/prod/webhook/twilio"
     signed = sign(url + path, fields, token=token)
     assert verify(public_url=url, raw_path_and_query=path, body_params=form or (), signature=signed, tokens=[token])
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"), [("STOP", "stop"), ("START", "start"), ("HELP", "help"), ("X", None), ("", None)]
+)
+def test_the_providers_own_keywords_are_kept(given: str, kept: str | None) -> None:
+    """Advanced Opt-Out knows words that no list of ours has."""
+    text = inbound_text([("MessageSid", "SM1"), ("From", "+1"), ("To", "+2"), ("Body", "BASTA"), ("OptOutType", given)])
+    assert text is not None
+    assert text.keyword == kept

@@ -21,6 +21,9 @@ _STATES = {
     "failed": MessageState.FAILED,
     "canceled": MessageState.FAILED,
 }
+_KEYWORDS = frozenset({"stop", "start", "help"})
+"""Values of OptOutType, which Advanced Opt-Out adds: it knows words of the account's own."""
+
 _FAILED = frozenset({MessageState.UNDELIVERED, MessageState.FAILED})
 
 
@@ -47,7 +50,14 @@ def inbound_text(body_params: Iterable[tuple[str, str]]) -> InboundText | None:
     sid, phone, own_number = fields.get("MessageSid"), fields.get("From"), fields.get("To")
     if not (sid and phone and own_number):
         return None
-    return InboundText(message_id=sid, phone=phone, own_number=own_number, body=fields.get("Body", ""))
+    keyword = fields.get("OptOutType", "").lower()
+    return InboundText(
+        message_id=sid,
+        phone=phone,
+        own_number=own_number,
+        body=fields.get("Body", ""),
+        keyword=keyword if keyword in _KEYWORDS else None,
+    )
 
 
 def delivery_report(body_params: Iterable[tuple[str, str]], *, message_id: str) -> DeliveryReport | None:

@@ -12,7 +12,7 @@ from cardwatch.domain.times import format_instant
 from cardwatch.entrypoints.cli.options import DataDir, Json, settings_for
 from cardwatch.entrypoints.cli.output import console, print_json
 from cardwatch.features.engine import default_engine
-from cardwatch.runtime.bootstrap import open_reader, open_store
+from cardwatch.runtime.bootstrap import open_reader, open_sender, open_store, system_clock
 from cardwatch.services.replay_dead_letters import replay_dead_letter
 
 app = typer.Typer(help="List what could not be handled, and take it up again.", no_args_is_help=True)
@@ -47,10 +47,15 @@ def replay(
 ) -> None:
     """Take up again what was set aside; what fails again stays."""
     outcomes: Counter[str] = Counter()
-    with closing(open_store(settings_for(data_dir))) as store:
+    settings = settings_for(data_dir)
+    sender, clock = open_sender(settings), system_clock()
+    with closing(open_store(settings)) as store:
         for letter in store.dead_letters(limit=limit):
             try:
-                outcomes[replay_dead_letter(letter, store=store, engine=default_engine()).value] += 1
+                replayed = replay_dead_letter(
+                    letter, store=store, engine=default_engine(), sender=sender, now_ms=clock.now_ms()
+                )
+                outcomes[replayed.value] += 1
             except CardwatchError as error:
                 outcomes["failed again"] += 1
                 console.print(f"{letter.key}: {error}", markup=False)

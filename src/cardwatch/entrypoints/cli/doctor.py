@@ -15,12 +15,15 @@ from cardwatch.entrypoints.cli.options import DataDir, Json, settings_for
 from cardwatch.entrypoints.cli.output import console, print_json
 from cardwatch.runtime.bootstrap import (
     active_label_delay,
+    check_email,
     check_twilio,
     list_models,
     load_judges,
     load_policy,
+    open_channels,
     open_gazetteer,
     open_reader,
+    system_clock,
 )
 from cardwatch.runtime.compiled_features import how_features_run
 from cardwatch.runtime.settings import Settings
@@ -66,12 +69,21 @@ def _findings(data_dir: DataDir, *, offline: bool) -> Iterator[Finding]:
     yield _try("places", _places)
     if settings.uses_twilio and not settings.exposed:
         yield Finding("webhook", False, "CARDWATCH_PUBLIC_URL must be the address that Twilio reaches this server at")
+    yield from _channels(settings, offline=offline)
     if not settings.uses_twilio:
         yield Finding("texts", True, "simulated phone; set TWILIO_ACCOUNT_SID and the rest to send real ones")
     elif offline:
         yield Finding("texts", True, "Twilio, not asked")
     else:
         yield _try("texts", lambda: check_twilio(settings))
+
+
+def _channels(settings: Settings, *, offline: bool) -> Iterator[Finding]:
+    """Look at the channels besides texts: those configured are made, and asked unless that is not wanted."""
+    opened = _try("channels", lambda: ", ".join(open_channels(settings, clock=system_clock())) or "texts alone")
+    yield opened
+    if opened.good and settings.email_from is not None and not offline:
+        yield _try("e-mail", lambda: check_email(settings))
 
 
 def _try(what: str, look: Callable[[], str]) -> Finding:
