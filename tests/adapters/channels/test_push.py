@@ -156,6 +156,19 @@ def test_notifications_are_left_and_not_looked_up() -> None:
         one.find(notification())
 
 
+def test_without_the_extra_a_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told at the start, not with the first question."""
+    for package in ("google.oauth2.service_account", "pywebpush"):
+        monkeypatch.setitem(sys.modules, package, None)
+    clock = FixedClock(NOW_MS)
+    for sender in (
+        FcmSender(service_account=service_account("http://127.0.0.1"), clock=clock),
+        WebPushSender(vapid_private_key=RAW_KEY, subject=SUBJECT, clock=clock),
+    ):
+        with pytest.raises(ValueError, match=r"pip install 'cardwatch\[push\]'$"):
+            sender.prepare()
+
+
 def test_nothing_heavy_is_imported_before_the_first_notification() -> None:
     """A process without devices pays nothing."""
     check = "import sys, cardwatch.adapters.channels.push; print('requests' in sys.modules)"

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from cardwatch.adapters.channels.push import Notification
+from cardwatch.adapters.channels.push import NOT_INSTALLED, Notification
 from cardwatch.domain.account import PushTarget
 from cardwatch.ports import Clock, NotSent, Sent, UnknownSent
 
@@ -113,8 +113,11 @@ class FcmSender:
         return self._judged(answer)
 
     def prepare(self) -> None:
-        """Load the library and the private key; raises ValueError with a sentence if that cannot be used."""
-        self._load()
+        """Load the library and the private key; raises ValueError with a sentence if either cannot be used."""
+        try:
+            self._load()
+        except ImportError:
+            raise ValueError(NOT_INSTALLED) from None
 
     def _judged(self, answer: "Answer") -> Sent | NotSent | UnknownSent:
         """Return what an answer means."""

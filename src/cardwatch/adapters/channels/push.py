@@ -19,6 +19,9 @@ from cardwatch.ports import Clock, NotSent, OnUnknown, Sent, UnknownSent
 LIFE_WITHOUT_EXPIRY_MS = DAY_MS
 """How long a notification without an end may wait for its device."""
 
+NOT_INSTALLED = "notifications need more packages: pip install 'cardwatch[push]'"
+"""What `prepare` of the senders says where the extra is missing."""
+
 TAG_LENGTH = 32
 """The longest Topic (RFC 8030, 5.4)."""
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from cardwatch.adapters.channels.push import Notification
+from cardwatch.adapters.channels.push import NOT_INSTALLED, Notification
 from cardwatch.domain.account import PushTarget
 from cardwatch.ports import Clock, NotSent, Sent, UnknownSent
 
@@ -74,10 +74,14 @@ class WebPushSender:
         return msgspec.structs.replace(refused, retry_after_ms=wait_ms)
 
     def prepare(self) -> None:
-        """Load the libraries and the key; raises ValueError with a sentence if it is not usable."""
-        import pywebpush  # noqa: F401, PLC0415 - heavy; only what sends pays for it
+        """Load the libraries, check key and subject; raises ValueError with a sentence if one cannot be used."""
+        try:
+            import pywebpush  # noqa: F401, PLC0415 - heavy; only what sends pays for it
 
-        self._load()
+            check_vapid(private_key=self._vapid_private_key, subject=self._subject)
+            self._load()
+        except ImportError:
+            raise ValueError(NOT_INSTALLED) from None
 
     def _sealed(self, target: PushTarget, notification: Notification) -> tuple[dict[str, str], bytes] | NotSent:
         """Return the headers and the encrypted body, or why there can be none."""
