@@ -95,11 +95,13 @@ def _push(settings: Settings, links: LinkMaker, clock: Clock) -> Channel:
         if settings.fcm_credentials is not None:
             with _named("CARDWATCH_FCM_CREDENTIALS"):
                 fcm = FcmSender(service_account=_service_account(settings.fcm_credentials), clock=clock)
+                fcm.prepare()
         if settings.vapid_private_key is not None:
             key, subject = settings.vapid_private_key, settings.vapid_subject or ""
             with _named("CARDWATCH_VAPID_PRIVATE_KEY"):
                 check_vapid(private_key=key, subject=subject)
-            web_push = WebPushSender(vapid_private_key=key, subject=subject, clock=clock)
+                web_push = WebPushSender(vapid_private_key=key, subject=subject, clock=clock)
+                web_push.prepare()
     except ImportError:
         raise WrongSetting("notifications need more packages: pip install 'cardwatch[push]'") from None
     return PushChannel(links=links, clock=clock, fcm=fcm, web_push=web_push)
