@@ -198,6 +198,23 @@ def test_a_deferred_reminder_goes_out_when_the_quiet_hours_end() -> None:
     assert put(store) == [("sms", "question"), ("sms", "reminder")]
 
 
+def test_a_reminder_that_is_held_up_does_not_go_out_in_the_quiet_hours() -> None:
+    """The provider asks for a pause that lasts into the evening: the reminder is dropped, and not delivered either."""
+    evening_ms = NOW_MS - NOW_MS % 86_400_000 + 21 * 3_600_000
+    now_ms = evening_ms - 6 * MINUTE_MS
+    store = MemoryStore()
+    asking = sender(Step(ChannelName.SMS, remind_after_s=300), quiet_hours=QuietHours())
+    ask(store, asking, now_ms=now_ms, time_zone="UTC")
+    send(store, asking, now_ms=now_ms)
+    escalate(store, asking, now_ms=now_ms + 5 * MINUTE_MS)
+    assert last(store).expires_at_ms == evening_ms
+    busy = NotSent("20429 too many requests", retryable=True, retry_after_ms=2 * MINUTE_MS)
+    send(store, asking, now_ms=now_ms + 5 * MINUTE_MS, answer=busy)
+    send(store, asking, now_ms=evening_ms + 2 * MINUTE_MS)
+    assert (last(store).state, last(store).attempts) == (MessageState.EXPIRED, 1)
+    assert challenge_of(store, "txn_1").state is ChallengeState.ASKED
+
+
 def test_a_reminder_does_not_take_the_third_text_twice() -> None:
     """Question, a prompt after an unclear answer, the reminder: three, and the answer gets no text any more."""
     store = MemoryStore()

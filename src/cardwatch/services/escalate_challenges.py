@@ -1,7 +1,8 @@
 """Put a question again that nobody answered: a reminder on the same channel, then the next channel in its order.
 
-A reminder waits for the end of the quiet hours; the question itself does not, since money is held up meanwhile. Texts
-are counted: a challenge has three at most, its answers included.
+A reminder waits for the end of the quiet hours, and one that could not go out before they begin is dropped; the
+question itself does not wait, since money is held up meanwhile. Texts are counted: a challenge has three at most, its
+answers included.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from cardwatch.domain.account import Account
 from cardwatch.domain.challenge import Challenge, ChallengeState, ChannelName
 from cardwatch.domain.changes import AddMessage, Change, PutChallenge, successor
 from cardwatch.domain.errors import StoreCorrupt
+from cardwatch.domain.escalation import QuietHours
 from cardwatch.domain.message import Message, MessageKind
 from cardwatch.domain.transaction import Transaction
 from cardwatch.ports import Store
@@ -137,8 +139,16 @@ def _remind(challenge: Challenge, *, store: Store, sender: Sender, now_ms: int, 
         store=store,
         sender=sender,
         now_ms=now_ms,
+        ends_at_ms=None if quiet is None else _begin_ms(quiet, now_ms, time_zone=account.time_zone),
         token=token,
     )
+
+
+def _begin_ms(quiet: QuietHours, now_ms: int, *, time_zone: str) -> int | None:
+    """Return when the quiet hours after a moment outside them begin, None if they never do."""
+    others = QuietHours(start=quiet.end, end=quiet.start)
+    begin_ms = others.end_after(now_ms, time_zone=time_zone)
+    return begin_ms if begin_ms > now_ms else None
 
 
 def _next_step(
@@ -165,6 +175,7 @@ def _put_again(
     sender: Sender,
     now_ms: int,
     due_at_ms: int | None = None,
+    ends_at_ms: int | None = None,
     token: str,
 ) -> list[Change]:
     """Return the changes that put a question on its challenge's channel and note that another text is under way."""
@@ -178,6 +189,7 @@ def _put_again(
         sender=sender,
         now_ms=now_ms,
         due_at_ms=due_at_ms,
+        ends_at_ms=ends_at_ms,
         token=token,
     )
     by_text = challenge.channel == ChannelName.SMS

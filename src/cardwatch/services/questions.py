@@ -30,11 +30,12 @@ def question_message(
     sender: Sender,
     now_ms: int,
     due_at_ms: int | None = None,
+    ends_at_ms: int | None = None,
     token: str,
 ) -> Message:
     """Return the question, or its reminder, as a row of the outbox for the challenge's present channel.
 
-    It is not delivered after the challenge's life. `number` counts the attempts on this channel, and makes the id the
+    It is not delivered after the challenge's life, or after `ends_at_ms` where that comes before. `number` counts the attempts on this channel, and makes the id the
     idempotency key of this one; `token` is fresh randomness, from which links get what makes them unguessable.
     """
     message_id = attempt_id(challenge, challenge.channel, kind, number)
@@ -53,7 +54,7 @@ def question_message(
         nonce=None if challenge.channel == ChannelName.SMS else _nonce(message_id, token),
         created_at_ms=now_ms,
         due_at_ms=now_ms if due_at_ms is None else due_at_ms,
-        expires_at_ms=challenge.expires_at_ms,
+        expires_at_ms=challenge.expires_at_ms if ends_at_ms is None else min(challenge.expires_at_ms, ends_at_ms),
         challenge_id=challenge.challenge_id,
         transaction_id=challenge.transaction_id,
     )
