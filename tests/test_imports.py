@@ -35,6 +35,6 @@ def test_path_of_a_payment_is_light() -> None:
 
 def test_webhook_loads_the_validator_and_never_the_client() -> None:
     """Twilio's client is a second of start-up that no signature needs."""
-    probe = "import sys; import cardwatch.adapters.channels.twilio_signature; print('twilio.rest' in sys.modules)"
+    probe = "import sys; import cardwatch.adapters.channels.twilio.signature; print('twilio.rest' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True, timeout=60)
     assert run.stdout.strip() == "False"

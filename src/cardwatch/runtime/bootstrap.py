@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cardwatch.adapters.channels.breaker import CircuitBreaker
 from cardwatch.adapters.channels.provider import MessagingProvider, simulated_provider, twilio_provider
-from cardwatch.adapters.channels.twilio_check import check_account
+from cardwatch.adapters.channels.twilio.check import check_account
 from cardwatch.adapters.clock import SystemClock, SystemRandomness
 from cardwatch.adapters.gazetteer import OfflineGazetteer
 from cardwatch.adapters.models import find_model, label_delay_of, list_models, open_scorer

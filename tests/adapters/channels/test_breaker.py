@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cardwatch.adapters.channels.breaker import DOWN, TRIAL_MS_MAX, TRIAL_WAIT_MS, CircuitBreaker, CircuitState
-from cardwatch.adapters.channels.twilio import TwilioChannel
+from cardwatch.adapters.channels.twilio.channel import TwilioChannel
 from cardwatch.adapters.clock import FixedClock
 from cardwatch.domain.errors import OperatingError
 from cardwatch.domain.message import Message

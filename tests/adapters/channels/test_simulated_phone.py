@@ -1,8 +1,8 @@
 """The simulated phone: takes every text, shows what arrived, and replies by Twilio's signed form."""
 
 from cardwatch.adapters.channels.simulated_phone import SIGNATURE_HEADER, SimulatedPhone
-from cardwatch.adapters.channels.twilio_signature import parse_form, verify
-from cardwatch.adapters.channels.twilio_webhook import inbound_text
+from cardwatch.adapters.channels.twilio.signature import parse_form, verify
+from cardwatch.adapters.channels.twilio.webhook import inbound_text
 from cardwatch.adapters.clock import SeededRandomness
 from cardwatch.adapters.memory import MemoryStore
 from cardwatch.domain.changes import AddMessage

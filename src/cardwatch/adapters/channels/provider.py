@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from cardwatch.adapters.channels import twilio_signature, twilio_webhook
 from cardwatch.adapters.channels.simulated_phone import SIGNATURE_HEADER, SimulatedPhone
-from cardwatch.adapters.channels.twilio import TwilioChannel
+from cardwatch.adapters.channels.twilio import signature as twilio_signature
+from cardwatch.adapters.channels.twilio import webhook as twilio_webhook
+from cardwatch.adapters.channels.twilio.channel import TwilioChannel
 from cardwatch.domain.provider_post import DeliveryReport, Form, InboundText, PostedForm
 from cardwatch.ports import Channel, Clock, Messages, Randomness
 

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from cardwatch.adapters.channels.twilio_signature import sign
+from cardwatch.adapters.channels.twilio.signature import sign
 from cardwatch.domain.message import Direction, Message, MessageState
 from cardwatch.ports import Messages, OnUnknown, Randomness, Sent
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cardwatch.adapters.channels.twilio import TwilioChannel
-from cardwatch.adapters.channels.twilio_lookup import PAGE, PAGES_MAX, TRIAL_SENTENCE, Wanted, sid_of
+from cardwatch.adapters.channels.twilio.channel import TwilioChannel
+from cardwatch.adapters.channels.twilio.lookup import PAGE, PAGES_MAX, TRIAL_SENTENCE, Wanted, sid_of
 from cardwatch.adapters.clock import FixedClock, SystemClock
 from cardwatch.domain.errors import OperatingError
 from cardwatch.domain.message import Message

@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from cardwatch.adapters.channels.email_text import checked_sender, compose, not_mailable
 from cardwatch.adapters.channels.links import LinkMaker
+from cardwatch.adapters.channels.mail.text import checked_sender, compose, not_mailable
 from cardwatch.domain.errors import OperatingError
 from cardwatch.domain.message import Message
 from cardwatch.ports import Clock, NotSent, OnUnknown, Sent, UnknownSent

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import msgspec
 import pytest
 
-from cardwatch.adapters.channels.fcm import FcmSender
-from cardwatch.adapters.channels.push import TAG_LENGTH, PushChannel
-from cardwatch.adapters.channels.web_push import WebPushSender
+from cardwatch.adapters.channels.push.channel import TAG_LENGTH, PushChannel
+from cardwatch.adapters.channels.push.fcm import FcmSender
+from cardwatch.adapters.channels.push.web import WebPushSender
 from cardwatch.adapters.clock import FixedClock
 from cardwatch.domain.errors import OperatingError
 from cardwatch.domain.message import Message, MessageKind, MessageState
 from cardwatch.ports import Channel, NotSent, OnUnknown, Sent
-from tests.adapters.channels.test_web_push import NOW_MS, RAW_KEY, SUBJECT
+from tests.adapters.channels.push.test_web import NOW_MS, RAW_KEY, SUBJECT
 from tests.builders import make_message
 from tests.fakes.fcm_server import DEVICE, FakeFcm, running_fcm, service_account
 from tests.fakes.push_service import FakePushService, encoded, point, running_push_service

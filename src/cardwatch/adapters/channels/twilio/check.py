@@ -1,8 +1,8 @@
 """Asks Twilio whether an account is fit to send: credentials, number, balance."""
 
-from cardwatch.adapters.channels.twilio import TIMEOUT_S
-from cardwatch.adapters.channels.twilio_http import http_client
-from cardwatch.adapters.channels.twilio_lookup import MESSAGING_SERVICE_PREFIX
+from cardwatch.adapters.channels.twilio.channel import TIMEOUT_S
+from cardwatch.adapters.channels.twilio.http import http_client
+from cardwatch.adapters.channels.twilio.lookup import MESSAGING_SERVICE_PREFIX
 from cardwatch.domain.errors import OperatingError
 
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from cardwatch.adapters.channels.twilio import TwilioChannel
-from cardwatch.adapters.channels.twilio_signature import parse_form, verify
-from cardwatch.adapters.channels.twilio_webhook import inbound_text
+from cardwatch.adapters.channels.twilio.channel import TwilioChannel
+from cardwatch.adapters.channels.twilio.signature import parse_form, verify
+from cardwatch.adapters.channels.twilio.webhook import inbound_text
 from cardwatch.adapters.clock import SystemClock
 from cardwatch.domain.message import Message
 from cardwatch.ports import NotSent, Sent

@@ -19,9 +19,9 @@ from typing import Any
 
 import msgspec
 
-from cardwatch.adapters.channels.email_text import checked_sender, compose, domain_of, mail_id, not_mailable
 from cardwatch.adapters.channels.links import LinkMaker
-from cardwatch.adapters.channels.smtp_replies import Step, refused
+from cardwatch.adapters.channels.mail.smtp_replies import Step, refused
+from cardwatch.adapters.channels.mail.text import checked_sender, compose, domain_of, mail_id, not_mailable
 from cardwatch.domain.errors import OperatingError
 from cardwatch.domain.message import Message
 from cardwatch.ports import Clock, NotSent, OnUnknown, Sent, UnknownSent

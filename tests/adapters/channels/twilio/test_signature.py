@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cardwatch.adapters.channels.twilio_signature import parse_form, sign, verify
+from cardwatch.adapters.channels.twilio.signature import parse_form, sign, verify
 from tests.fakes.twilio_server import signature
 
 PUBLISHED_URL = "https://mycompany.com/myapp.php?foo=1&bar=2"
@@ -35,7 +35,7 @@ class Vector(msgspec.Struct, frozen=True):
 
 def contracts() -> Path:
     """Return the folder of the shared contracts."""
-    beside = Path(__file__).parents[4] / "shared" / "contracts"
+    beside = Path(__file__).parents[5] / "shared" / "contracts"
     return Path(os.environ.get("CARDWATCH_CONTRACTS", beside)) / "twilio"
 
 

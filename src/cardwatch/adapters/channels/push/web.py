@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from cardwatch.adapters.channels.push import NOT_INSTALLED, Notification
+from cardwatch.adapters.channels.push.channel import NOT_INSTALLED, Notification
 from cardwatch.domain.account import PushTarget
 from cardwatch.ports import Clock, NotSent, Sent, UnknownSent
 

@@ -4,7 +4,7 @@ import base64
 import binascii
 from collections.abc import Iterable
 
-from cardwatch.adapters.channels.twilio_errors import error_text, refusal
+from cardwatch.adapters.channels.twilio.errors import error_text, refusal
 from cardwatch.domain.message import MessageState
 from cardwatch.domain.provider_post import DeliveryReport, InboundText
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from cardwatch.adapters.channels.email_text import mail_id
 from cardwatch.adapters.channels.links import LinkMaker
-from cardwatch.adapters.channels.smtp import Security, SmtpChannel, SmtpServer, check_smtp
+from cardwatch.adapters.channels.mail.smtp import Security, SmtpChannel, SmtpServer, check_smtp
+from cardwatch.adapters.channels.mail.text import mail_id
 from cardwatch.adapters.clock import FixedClock
 from cardwatch.domain.answer_link import LinkAction, read_link
 from cardwatch.domain.errors import OperatingError
@@ -538,6 +538,6 @@ def test_nothing_private_is_logged_or_shown(
 
 def test_tls_is_of_this_century() -> None:
     """Nothing below TLS 1.2 is spoken."""
-    from cardwatch.adapters.channels import smtp
+    from cardwatch.adapters.channels.mail import smtp
 
     assert smtp._tls(None).minimum_version >= ssl.TLSVersion.TLSv1_2

@@ -9,8 +9,8 @@ from email.utils import format_datetime
 import msgspec
 import pytest
 
-from cardwatch.adapters.channels.twilio import TwilioChannel
-from cardwatch.adapters.channels.twilio_errors import REFUSALS
+from cardwatch.adapters.channels.twilio.channel import TwilioChannel
+from cardwatch.adapters.channels.twilio.errors import REFUSALS
 from cardwatch.adapters.clock import FixedClock
 from cardwatch.domain.errors import OperatingError
 from cardwatch.domain.message import Message, MessageState

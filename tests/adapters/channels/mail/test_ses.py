@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from cardwatch.adapters.channels.links import LinkMaker
-from cardwatch.adapters.channels.ses import SesChannel, SesServer, check_ses
+from cardwatch.adapters.channels.mail.ses import SesChannel, SesServer, check_ses
 from cardwatch.adapters.clock import FixedClock
 from cardwatch.domain.errors import OperatingError
 from cardwatch.domain.message import Message

@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 import pytest
 
-from cardwatch.adapters.channels.fcm import FcmSender, parse_service_account
-from cardwatch.adapters.channels.push import Notification
+from cardwatch.adapters.channels.push.channel import Notification
+from cardwatch.adapters.channels.push.fcm import FcmSender, parse_service_account
 from cardwatch.adapters.clock import FixedClock
 from cardwatch.domain.account import PushTarget
 from cardwatch.ports import NotSent, Sent, UnknownSent
@@ -374,8 +374,7 @@ def test_nothing_secret_is_logged_or_told(fcm: FakeFcm, caplog: pytest.LogCaptur
 
 def test_google_auth_is_imported_by_the_first_notification_only() -> None:
     """The module itself stays light."""
-    check = (
-        "import sys, cardwatch.adapters.channels.fcm; print('requests' in sys.modules, 'google.auth' in sys.modules)"
-    )
+    loaded = "'requests' in sys.modules, 'google.auth' in sys.modules"
+    check = f"import sys, cardwatch.adapters.channels.push.fcm; print({loaded})"
     run = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True, timeout=60)
     assert run.stdout.split() == ["False", "False"]

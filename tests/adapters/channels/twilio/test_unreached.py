@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from cardwatch.adapters.channels.twilio import TwilioChannel
+from cardwatch.adapters.channels.twilio.channel import TwilioChannel
 from cardwatch.adapters.clock import FixedClock
 from cardwatch.domain.errors import OperatingError
 from cardwatch.domain.message import Message

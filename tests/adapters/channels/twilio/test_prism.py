@@ -9,7 +9,7 @@ import httpx
 import msgspec
 import pytest
 
-from cardwatch.adapters.channels.twilio import TwilioChannel
+from cardwatch.adapters.channels.twilio.channel import TwilioChannel
 from cardwatch.adapters.clock import FixedClock
 from cardwatch.domain.errors import OperatingError
 from cardwatch.domain.message import Message
@@ -27,7 +27,7 @@ SERVICE_SID = "MG" + "a1" * 16
 @pytest.fixture(scope="module")
 def served() -> Iterator[Prism]:
     """Run Prism on Twilio's description of the Messages resource."""
-    beside = Path(__file__).parents[4] / "shared" / "contracts"
+    beside = Path(__file__).parents[5] / "shared" / "contracts"
     contract = Path(os.environ.get("CARDWATCH_CONTRACTS", beside)) / "twilio" / "messages_openapi.json"
     if not contract.is_file():
         pytest.skip(f"no API description at {contract}; set CARDWATCH_CONTRACTS")

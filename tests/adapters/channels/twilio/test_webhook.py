@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cardwatch.adapters.channels.twilio_errors import REFUSALS
-from cardwatch.adapters.channels.twilio_signature import parse_form, sign, verify
-from cardwatch.adapters.channels.twilio_webhook import decode_body, delivery_report, inbound_text
+from cardwatch.adapters.channels.twilio.errors import REFUSALS
+from cardwatch.adapters.channels.twilio.signature import parse_form, sign, verify
+from cardwatch.adapters.channels.twilio.webhook import decode_body, delivery_report, inbound_text
 from cardwatch.domain.message import MessageState
 from cardwatch.domain.provider_post import DeliveryReport, InboundText
 

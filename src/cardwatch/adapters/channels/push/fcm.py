@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from cardwatch.adapters.channels.push import NOT_INSTALLED, Notification
+from cardwatch.adapters.channels.push.channel import NOT_INSTALLED, Notification
 from cardwatch.domain.account import PushTarget
 from cardwatch.ports import Clock, NotSent, Sent, UnknownSent
 

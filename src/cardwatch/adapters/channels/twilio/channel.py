@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from cardwatch.adapters.channels.twilio_errors import error_text, refusal
-from cardwatch.adapters.channels.twilio_http import LastAnswer, http_client
-from cardwatch.adapters.channels.twilio_lookup import MESSAGING_SERVICE_PREFIX, PAGE, PAGES_MAX, sid_of, wanted
+from cardwatch.adapters.channels.twilio.errors import error_text, refusal
+from cardwatch.adapters.channels.twilio.http import LastAnswer, http_client
+from cardwatch.adapters.channels.twilio.lookup import MESSAGING_SERVICE_PREFIX, PAGE, PAGES_MAX, sid_of, wanted
 from cardwatch.domain.errors import OperatingError
 from cardwatch.domain.message import Message, MessageState
 from cardwatch.ports import Clock, NotSent, OnUnknown, Sent, UnknownSent

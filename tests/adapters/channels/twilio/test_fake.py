@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
 
-from cardwatch.adapters.channels.twilio import TwilioChannel
-from cardwatch.adapters.channels.twilio_check import check_account
-from cardwatch.adapters.channels.twilio_signature import parse_form, verify
-from cardwatch.adapters.channels.twilio_webhook import delivery_report
+from cardwatch.adapters.channels.twilio.channel import TwilioChannel
+from cardwatch.adapters.channels.twilio.check import check_account
+from cardwatch.adapters.channels.twilio.signature import parse_form, verify
+from cardwatch.adapters.channels.twilio.webhook import delivery_report
 from cardwatch.adapters.clock import SystemClock
 from cardwatch.domain.errors import OperatingError
 from cardwatch.domain.message import Message, MessageState

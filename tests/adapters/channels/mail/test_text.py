@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cardwatch.adapters.channels.email_text import compose, is_plain_address, mail_id, not_mailable, one_line
 from cardwatch.adapters.channels.links import LinkMaker
+from cardwatch.adapters.channels.mail.text import compose, is_plain_address, mail_id, not_mailable, one_line
 from cardwatch.domain.languages import languages
 from cardwatch.domain.link_question import render_email
 from cardwatch.domain.message import Message

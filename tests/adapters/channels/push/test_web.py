@@ -13,8 +13,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from cardwatch.adapters.channels.push import Notification
-from cardwatch.adapters.channels.web_push import WebPushSender, check_vapid, vapid_public_key
+from cardwatch.adapters.channels.push.channel import Notification
+from cardwatch.adapters.channels.push.web import WebPushSender, check_vapid, vapid_public_key
 from cardwatch.adapters.clock import FixedClock
 from cardwatch.domain.account import PushTarget, push_target
 from cardwatch.ports import NotSent, Sent, UnknownSent
@@ -250,6 +250,6 @@ def test_nothing_secret_is_logged_printed_or_told(
 def test_the_libraries_are_imported_by_the_first_notification_only() -> None:
     """The module itself stays light."""
     heavy = "{'requests', 'pywebpush', 'cryptography'}"
-    check = f"import sys, cardwatch.adapters.channels.web_push; print({heavy} & {{*sys.modules}})"
+    check = f"import sys, cardwatch.adapters.channels.push.web; print({heavy} & {{*sys.modules}})"
     run = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True, timeout=60)
     assert run.stdout.strip() == "set()"

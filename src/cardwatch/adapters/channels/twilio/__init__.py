@@ -1,0 +1,1 @@
+"""Texts through Twilio: sending, looking up, and what it posts back."""
