@@ -35,8 +35,9 @@ def question_message(
 ) -> Message:
     """Return the question, or its reminder, as a row of the outbox for the challenge's present channel.
 
-    It is not delivered after the challenge's life, or after `ends_at_ms` where that comes before. `number` counts the attempts on this channel, and makes the id the
-    idempotency key of this one; `token` is fresh randomness, from which links get what makes them unguessable.
+    It is not delivered after the challenge's life, or after `ends_at_ms` where that comes before. `number` counts the
+    attempts on this channel, and makes the id the idempotency key of this one; `token` is fresh randomness, from which
+    links get what makes them unguessable.
     """
     message_id = attempt_id(challenge, challenge.channel, kind, number)
     subject, body = _words(kind, challenge, transaction, account, sender)
