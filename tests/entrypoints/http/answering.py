@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 
@@ -25,6 +26,9 @@ TTL_MS = 1_800_000
 LINK_LIFE_AFTER_MS = 72 * HOUR_MS
 CARD = "7391"
 MAILER = Sender(institution="Cardwatch", own_number=OWN_NUMBER, others={"email": "bank@example.com"})
+
+Special: TypeAlias = tuple[str, dict[str, object]]
+"""The id of a payment, and what is special about the question: arguments of `ask_by_email`."""
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -102,8 +106,8 @@ class Desk:
         self.key = link_key(settings)
         self._database: Path = settings.database
 
-    def ask(self, *questions: tuple[str, dict[str, object]]) -> list[Question]:
-        """Write questions, each given by the id of its payment and what is special about it."""
+    def ask(self, *questions: Special) -> list[Question]:
+        """Write questions."""
         store = SqliteStore(self._database)
         try:
             return [

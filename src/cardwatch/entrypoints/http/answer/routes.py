@@ -41,7 +41,9 @@ def handle_fault(request: AnyRequest, error: Exception) -> Response[bytes] | Res
     """Answer what went wrong behind the page with a page, what was wrong with the request as everywhere."""
     problem = problem_of(error)
     if problem.status < 500:
-        return handle_exception(request, error)
+        answer = handle_exception(request, error)
+        answer.headers.update(headers())
+        return answer
     _log.error("answer_page_failed", error=type(error).__name__, exc_info=error)
     return _bare(request, Saying(PageLine.UNAVAILABLE, status=problem.status))
 
@@ -86,7 +88,7 @@ class AnswerPage(Controller):
 
 
 def _token(request: AnyRequest) -> str:
-    """Return what stands in the path, to the letter: the framework's own reading would forgive stray slashes."""
+    """Return what stands in the path; as text, because the framework would make a file's path of it."""
     path: str = request.scope["path"]
     return path.removeprefix(f"{AnswerPage.path}/")
 
