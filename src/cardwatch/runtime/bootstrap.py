@@ -141,6 +141,7 @@ def open_provider(
         own_number=settings.twilio_sender,
         messaging_service_sid=settings.twilio_messaging_service_sid if settings.twilio_from_number else None,
         public_url=settings.effective_public_url,
+        reports=settings.exposed or settings.twilio_is_near,
         api_url=settings.twilio_api_url,
         clock=clock,
     )

@@ -90,6 +90,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.public_url is not None and not is_loopback(urlsplit(self.public_url).hostname or "")
 
     @property
+    def twilio_is_near(self) -> bool:
+        """Whether what stands in for Twilio runs on this machine, and so reaches a loopback address."""
+        return is_loopback(urlsplit(self.twilio_api_url).hostname or "")
+
+    @property
     def twilio_auth_tokens(self) -> tuple[str, ...]:
         """The token that sends first; during a rotation the other one, which is still accepted in signatures."""
         return tuple(token.strip() for token in (self.twilio_auth_token or "").split(","))

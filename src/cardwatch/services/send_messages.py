@@ -207,11 +207,12 @@ def _outcome(
 
 
 def _later(message: Message, delivery: NotSent, *, now_ms: int, token: str) -> PutMessage:
-    """Return the change that lets a message be sent again after a while."""
+    """Return the change that lets a message be sent again after a while, at the end of its life at the latest."""
     callback = message.kind is MessageKind.CALLBACK
     ceiling_ms = CALLBACK_BACKOFF_MAX_MS if callback else BACKOFF_MAX_MS
     wait_ms = max(delivery.retry_after_ms or 0, backoff_ms(message.attempts, token=token, ceiling_ms=ceiling_ms))
-    return PutMessage(successor(message, state=MessageState.QUEUED, due_at_ms=now_ms + wait_ms, error=delivery.error))
+    due_at_ms = min(now_ms + wait_ms, max(now_ms, _life_ends_at_ms(message)))
+    return PutMessage(successor(message, state=MessageState.QUEUED, due_at_ms=due_at_ms, error=delivery.error))
 
 
 def _failed(

@@ -65,17 +65,22 @@ def twilio_provider(
     own_number: str,
     messaging_service_sid: str | None,
     public_url: str,
+    reports: bool,
     api_url: str,
     clock: Clock,
 ) -> MessagingProvider:
-    """Make the provider that sends through Twilio; the first token sends, all of them are accepted in signatures."""
+    """Make the provider that sends through Twilio; the first token sends, all of them are accepted in signatures.
+
+    `reports` says whether Twilio can reach the public URL, and so tell what becomes of texts: it refuses a text whose
+    callback has no address that it could post to.
+    """
     channel = TwilioChannel(
         account_sid=account_sid,
         auth_token=auth_tokens[0],
         own_number=own_number,
         messaging_service_sid=messaging_service_sid,
         clock=clock,
-        status_callback_url=public_url + STATUS_PATH,
+        status_callback_url=public_url + STATUS_PATH if reports else None,
         api_url=api_url,
     )
     channel.prepare()
