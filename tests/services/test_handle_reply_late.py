@@ -6,11 +6,14 @@ from cardwatch.adapters.memory import MemoryStore
 from cardwatch.domain.challenge import ChallengeState
 from cardwatch.domain.changes import MoveTransaction
 from cardwatch.domain.label import LabelSource, LabelValue
+from cardwatch.domain.message import MessageState
+from cardwatch.domain.provider_post import DeliveryReport
 from cardwatch.domain.transaction import Status
 from cardwatch.ports import NotSent
 from cardwatch.services.label_transaction import label_transaction
 from cardwatch.services.reply_turn import Result
 from cardwatch.services.send_messages import claim_messages, record_delivery
+from cardwatch.services.track_delivery import track_delivery
 from tests.builders import NOW_MS
 from tests.fakes.channel import ScriptedChannel
 from tests.services.conversation import (
@@ -198,3 +201,25 @@ def test_a_yes_to_a_question_that_never_left_releases_nothing() -> None:
     assert say(store, "YES") is Result.UNMATCHED
     assert status_of(store, "txn_1") is Status.CHALLENGED
     assert say(store, "NO") is Result.DENIED
+
+
+def test_a_yes_to_a_prompt_counts_though_the_question_before_it_never_arrived() -> None:
+    """The prompt names payment and answer like the question does, which waits for its second attempt meanwhile."""
+    store = MemoryStore()
+    challenge = asked(store, "txn_1")
+    assert say(store, "what?", sid="SM1") is Result.PROMPTED
+    provider = send_all(store)
+    assert list(provider.took) == ["txn_1:challenge:sms:ack:1"]
+    message = store.message(question_id(challenge))
+    assert message is not None
+    assert message.provider_sid is not None
+    unreachable = DeliveryReport(
+        message_id=message.message_id,
+        provider_sid=message.provider_sid,
+        state=MessageState.UNDELIVERED,
+        error="30003 handset unreachable",
+        once_more=True,
+    )
+    track_delivery(unreachable, store=store, sender=SENDER, now_ms=NOW_MS + SECOND_MS, token="7e57")
+    assert say(store, "YES", sid="SM2", now_ms=NOW_MS + 2 * SECOND_MS) is Result.CONFIRMED
+    assert status_of(store, "txn_1") is Status.APPROVED

@@ -84,8 +84,12 @@ def texts_left(messages: Sequence[Message]) -> int:
 
 
 def may_have_reached(message: Message) -> bool:
-    """Say whether a message that puts a question may be with its receiver, or on its way there."""
-    return message.kind in ASKING and message.state not in _NOT_PUT
+    """Say whether a message about an open question that puts it may be with its receiver, or on its way there.
+
+    What answers a reply while the question stands asks it once more, with the amount, the merchant and the code.
+    """
+    puts = message.kind in ASKING or message.kind is MessageKind.ACK
+    return puts and message.state not in _NOT_PUT
 
 
 def is_under_way(message: Message) -> bool:
