@@ -17,6 +17,7 @@ from cardwatch.entrypoints.cli import (
     history,
     learn,
     models,
+    policy,
     serve,
     transactions,
 )
@@ -49,6 +50,7 @@ app.command("train")(learn.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("score")(learn.score)
 app.add_typer(models.app, name="model")
+app.add_typer(policy.app, name="policy")
 app.add_typer(transactions.app, name="transactions")
 app.add_typer(accounts.app, name="accounts")
 app.add_typer(dead_letters.app, name="dead-letters")

@@ -1,0 +1,1 @@
+"""A policy tried on a day before it goes live."""
