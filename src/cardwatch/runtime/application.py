@@ -11,7 +11,7 @@ import msgspec
 
 from cardwatch.domain.account import Account
 from cardwatch.domain.account_submission import AccountSubmission
-from cardwatch.domain.answer_link import form_token, form_token_holds, read_link
+from cardwatch.domain.answer_link import LinkAction, form_token, form_token_holds, read_link, sign_link
 from cardwatch.domain.errors import OperatingError
 from cardwatch.domain.label import LabelSource, LabelValue
 from cardwatch.domain.message import Message
@@ -271,6 +271,13 @@ class Application:
         if link is None:
             return None
         return look_at_link(link, store=parts.reader, sender=parts.outbox.sender, now_ms=parts.clock.now_ms())
+
+    def deny_token(self, link_token: str) -> str | None:
+        """Return the token that denies what another link of the same message confirms."""
+        link = read_link(link_token, key=self._parts.link_key)
+        if link is None:
+            return None
+        return sign_link(msgspec.structs.replace(link, action=LinkAction.DENY), key=self._parts.link_key)
 
     def form_token(self, link_token: str) -> str:
         """Return what the form on a link's page carries."""

@@ -10,11 +10,11 @@ from pathlib import Path
 from cardwatch.adapters.channels.alerts import AlertChannel, check_alert_urls
 from cardwatch.adapters.channels.breaker import CircuitBreaker
 from cardwatch.adapters.channels.callback import CallbackChannel, parse_callback_secret
-from cardwatch.adapters.channels.push.fcm import FcmSender, parse_service_account
 from cardwatch.adapters.channels.links import LinkMaker
-from cardwatch.adapters.channels.push.channel import PushChannel
 from cardwatch.adapters.channels.mail.ses import SesChannel, SesServer, check_ses
 from cardwatch.adapters.channels.mail.smtp import Security, SmtpChannel, SmtpServer, check_smtp
+from cardwatch.adapters.channels.push.channel import PushChannel
+from cardwatch.adapters.channels.push.fcm import FcmSender, parse_service_account
 from cardwatch.adapters.channels.push.web import WebPushSender, check_vapid
 from cardwatch.ports import Channel, Clock
 from cardwatch.runtime.keys import link_key

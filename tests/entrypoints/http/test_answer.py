@@ -155,7 +155,16 @@ def test_every_answer_keeps_the_link_to_itself(site: Site) -> None:
         assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
         assert not {"set-cookie", "location", "link", "refresh"} & set(answer.headers)
         assert question.confirm not in answer.text
-        assert question.deny not in answer.text
+
+
+def test_the_page_of_a_yes_leads_to_the_no(site: Site) -> None:
+    """A notification opens one page only; from the page of a NO nothing leads to a YES."""
+    question = site.fresh()
+    assert f'href="/answer/{question.deny}"' in site.look(question.confirm).text
+    page = site.look(question.deny).text
+    assert question.deny not in page
+    assert question.confirm not in page
+    assert 'href="/answer' not in page
 
 
 def test_page_is_in_the_language_of_the_message(site: Site) -> None:

@@ -38,6 +38,8 @@ class Form(msgspec.Struct, frozen=True):
     token: str
     """What the form carries."""
     asks_digits: bool
+    deny_path: str | None = None
+    """Where the page of the link that denies is; None on that page itself."""
 
 
 def headers() -> dict[str, str]:
@@ -104,7 +106,14 @@ def _form(form: Form, spoken: Language, *, wrong_digits: bool) -> str:
         digits=_digits(spoken, wrong=wrong_digits) if form.asks_digits else "",
         action=form.action.value,
         button=html.escape(spoken.page.confirm if confirms else spoken.page.deny),
-    )
+    ) + _deny_instead(form, spoken)
+
+
+def _deny_instead(form: Form, spoken: Language) -> str:
+    """Return the way to the other answer: a notification opens one page only."""
+    if form.deny_path is None:
+        return ""
+    return f'<a class="instead" href="{html.escape(form.deny_path)}">{html.escape(spoken.page.deny)}</a>'
 
 
 def _digits(spoken: Language, *, wrong: bool) -> str:

@@ -11,6 +11,7 @@ import structlog
 from litestar import Controller, HttpMethod, Response, post, route
 from litestar.datastructures import State
 
+from cardwatch.domain.answer_link import LinkAction
 from cardwatch.domain.errors import OperatingError
 from cardwatch.domain.link_question import PageLine
 from cardwatch.entrypoints.http.answer.outcomes import INVALID, NOT_TAKEN, SAYINGS, UNAVAILABLE, Saying
@@ -110,7 +111,9 @@ def _shown(application: Application, token: str, page: LinkPage, saying: Saying 
     said = saying or (SAYINGS[page.notice] if page.notice else None)
     if not page.answerable:
         return _outcome(page, SAYINGS[page.notice] if page.notice else INVALID)
-    form = Form(page.action, application.form_token(token), page.asks_digits)
+    deny = application.deny_token(token) if page.action is LinkAction.CONFIRM else None
+    deny_path = None if deny is None else f"{AnswerPage.path}/{deny}"
+    form = Form(page.action, application.form_token(token), page.asks_digits, deny_path)
     text = question_page(page.subject, form, saying=said, language_code=page.language)
     return _response(text, said)
 
