@@ -80,6 +80,15 @@ def test_a_claimed_text_is_not_claimed_again_within_its_lease() -> None:
     assert claim_messages(store=store, channel=ScriptedChannel(), now_ms=NOW_MS + LEASE_MS - 1, limit=10) == []
 
 
+def test_a_worker_has_to_be_done_early_enough_for_the_look_up_after_its_lease() -> None:
+    """What it hands over last must be listed before another worker asks; or that one sends it a second time."""
+    store = MemoryStore()
+    challenge_payment(store, "txn_1")
+    (claim,) = claim_messages(store=store, channel=ScriptedChannel(), now_ms=NOW_MS, limit=10)
+    assert claim.message.due_at_ms == NOW_MS + LEASE_MS - LOOK_UP_DELAY_MS
+    assert question(store).due_at_ms == NOW_MS + LEASE_MS
+
+
 @pytest.mark.parametrize("taken", [True, False])
 def test_a_crash_between_claim_and_record_is_looked_up_before_anything_is_sent(taken: bool) -> None:
     """After the lease the provider is asked; only if it has no record is the text sent again."""

@@ -3,7 +3,7 @@
 The three steps are apart so that a runtime can deliver in a thread while the store stays on its own. A crash between
 them leaves a message claimed; once its lease has run out, its channel says what is done about it: it is looked up at
 the provider, sent again to a receiver that knows it by its id, or left. A channel gives back a claim that waited so
-long that the lease could run out while it is being sent.
+long that it could not be sent, and listed by its provider, before the lease runs out and it is looked up.
 """
 
 from collections.abc import Sequence
@@ -95,7 +95,7 @@ def claim_messages(*, store: Store, channel: Channel, now_ms: int, limit: int, l
         claim = _claimed(message, channel.on_unknown, store=store, now_ms=now_ms, lease_ms=lease_ms)
         if isinstance(claim, Claim):
             if store.apply([PutMessage(claim.message)]) is None:
-                claims.append(claim)
+                claims.append(_told(claim))
             continue
         store.apply(claim)
     return claims
@@ -169,6 +169,12 @@ def _claimed(
         attempts=message.attempts + (0 if look_up else 1),
     )
     return Claim(claimed, look_up, on_unknown)
+
+
+def _told(claim: Claim) -> Claim:
+    """Return a claim as its channel gets it: it has to be over so early that a look-up after the lease finds it."""
+    ends_at_ms = claim.message.due_at_ms - LOOK_UP_DELAY_MS
+    return msgspec.structs.replace(claim, message=msgspec.structs.replace(claim.message, due_at_ms=ends_at_ms))
 
 
 def _why_unwanted(message: Message, *, store: Store, now_ms: int) -> str | None:
