@@ -27,7 +27,7 @@ from cardwatch.entrypoints.sagemaker.invocations import (
     answer_invocation,
 )
 from cardwatch.features.engine import default_engine
-from tests.fakes.sagemaker_server import await_status, free_port, running_container
+from tests.fakes.sagemaker_container import await_status, free_port, running_container
 
 NAMES = default_engine().names
 SCORER = open_scorer()

@@ -1,7 +1,6 @@
-"""SageMaker on the loopback interface: our own container as a process, and an account that remembers what it was told.
+"""SageMaker on the loopback interface: an account that remembers what it was told, and fails when told to.
 
-`running_container` starts the server of the image on a bundle; AWS's runtime client can be pointed at it.
-`FakeSageMaker` speaks the wire formats of SageMaker's control plane (JSON 1.1), of S3 (the few verbs that are needed)
+It speaks the wire formats of SageMaker's control plane (JSON 1.1), of S3 (the few verbs that are needed)
 and of the runtime; its endpoints take a polled time to come up, fail when told to, and score by the model archive that
 was uploaded. It does not judge roles, quotas, images or instance types.
 """
@@ -11,9 +10,6 @@ import io
 import json
 import os
 import re
-import socket
-import subprocess
-import sys
 import tarfile
 import tempfile
 import threading
@@ -25,53 +21,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from cardwatch.adapters.models import open_scorer
 from cardwatch.adapters.scorers.bundle_scorer import BundleScorer
 from cardwatch.entrypoints.sagemaker.invocations import Answer, answer_invocation
 from cardwatch.features.engine import default_engine
 
-START_S = 30.0
 ACCOUNT = "arn:aws:sagemaker:us-east-2:123456789012"
-
-
-@contextmanager
-def running_container(model: Path, *, root: Path) -> Iterator[str]:
-    """Run the image's server on a bundle, laid out under `root` as SageMaker does; gives its URL once it loaded."""
-    (root / "model").symlink_to(model)
-    port = free_port()
-    command = [sys.executable, "-m", "cardwatch.entrypoints.sagemaker", "serve", "--root", str(root)]
-    with (root / "log").open("wb") as log:
-        process = subprocess.Popen([*command, "--host", "127.0.0.1", "--port", str(port)], stdout=log, stderr=log)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        await_status(url, 200)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(15)
-
-
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def await_status(url: str, status: int) -> None:
-    """Wait until /ping answers with a status."""
-    deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline:
-        try:
-            if httpx.get(f"{url}/ping", timeout=2).status_code == status:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.05)
-    raise AssertionError(f"/ping never answered {status}")
 
 
 @dataclass(frozen=True, kw_only=True)

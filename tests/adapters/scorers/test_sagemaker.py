@@ -22,14 +22,8 @@ from cardwatch.domain.decision import Explanation, Reason
 from cardwatch.domain.errors import ScorerUnavailable
 from cardwatch.features.engine import default_engine
 from cardwatch.ports import Scorer
-from tests.fakes.sagemaker_server import (
-    FakeSageMaker,
-    Invocation,
-    free_port,
-    nobodys_credentials,
-    running_container,
-    running_sagemaker,
-)
+from tests.fakes.sagemaker_container import free_port, running_container
+from tests.fakes.sagemaker_server import FakeSageMaker, Invocation, nobodys_credentials, running_sagemaker
 from tests.support.bundles import bundle_of, train_booster
 
 pytest.importorskip("boto3", reason="boto3 comes with the extra 'aws'")

@@ -52,6 +52,7 @@ class FallbackScorer:
 
     @model_version.setter
     def model_version(self, version: str) -> None:
+        """Set it for this thread; the port has it as an attribute."""
         self._last.version = version
 
     def score(self, vector: Sequence[float]) -> float:

@@ -94,6 +94,7 @@ class SageMakerScorer:
 
     @model_version.setter
     def model_version(self, version: str) -> None:
+        """Set it for this thread; the port has it as an attribute."""
         self._last.version = version
 
     def prepare(self) -> None:
