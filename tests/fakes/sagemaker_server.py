@@ -120,9 +120,9 @@ class FakeSageMaker:
         }
 
     def _settle(self, found: dict[str, Any]) -> None:
-        reason = "The primary container did not pass the ping health check."
+        reason, config = "The primary container did not pass the ping health check.", found.pop("next")
         if found["end"] == "InService":
-            found |= {"EndpointStatus": "InService", "EndpointConfigName": found["next"]}
+            found |= {"EndpointStatus": "InService", "EndpointConfigName": config}
             found.pop("FailureReason", None)
         elif found["end"] == "kept":
             found |= {"EndpointStatus": "InService", "FailureReason": reason}
