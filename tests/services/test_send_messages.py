@@ -1,5 +1,7 @@
 """The outbox worker: what it sends, what it looks up, what it gives up, and what follows from that."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from cardwatch.adapters.memory import MemoryStore
@@ -78,6 +80,25 @@ def test_a_claimed_text_is_not_claimed_again_within_its_lease() -> None:
     challenge_payment(store, "txn_1")
     assert len(claim_messages(store=store, channel=ScriptedChannel(), now_ms=NOW_MS, limit=10)) == 1
     assert claim_messages(store=store, channel=ScriptedChannel(), now_ms=NOW_MS + LEASE_MS - 1, limit=10) == []
+
+
+def test_a_text_that_another_worker_claims_meanwhile_is_left_to_that_one() -> None:
+    """Listed as due and claimed before it is read: it is neither sent nor looked up by the slower one."""
+
+    class Overtaken(MemoryStore):
+        overtaken = False
+
+        def due_message_ids(self, *, channel: str, now_ms: int, limit: int) -> Sequence[str]:
+            due = super().due_message_ids(channel=channel, now_ms=now_ms, limit=limit)
+            if not self.overtaken:
+                self.overtaken = True
+                assert len(claim_messages(store=self, channel=ScriptedChannel(), now_ms=now_ms, limit=limit)) == 1
+            return due
+
+    store = Overtaken()
+    challenge_payment(store, "txn_1")
+    assert claim_messages(store=store, channel=ScriptedChannel(), now_ms=NOW_MS, limit=10) == []
+    assert question(store).state is MessageState.SENDING
 
 
 def test_a_worker_has_to_be_done_early_enough_for_the_look_up_after_its_lease() -> None:

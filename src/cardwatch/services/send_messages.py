@@ -90,8 +90,8 @@ def claim_messages(*, store: Store, channel: Channel, now_ms: int, limit: int, l
         except StoreCorrupt as error:
             store.apply([SetAsideMessage(message_id), _dead_letter(message_id, message_id, str(error), now_ms)])
             continue
-        if message is None or message.state not in TO_DO:
-            continue
+        if message is None or message.state not in TO_DO or message.due_at_ms > now_ms:
+            continue  # another worker was faster
         claim = _claimed(message, channel.on_unknown, store=store, now_ms=now_ms, lease_ms=lease_ms)
         if isinstance(claim, Claim):
             if store.apply([PutMessage(claim.message)]) is None:
