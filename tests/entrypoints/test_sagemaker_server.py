@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
 from pathlib import Path
 
 import httpx
@@ -209,6 +210,21 @@ def test_ping_answers_while_the_largest_requests_are_scored(container: str) -> N
             assert httpx.get(f"{container}/ping", timeout=2).status_code == 200
         assert all(one.result().status_code == 200 for one in asked)
         assert time.monotonic() - started < 60
+
+
+def test_an_idle_connection_stays_open(container: str) -> None:
+    """SageMaker's proxy keeps its connections; one that closes under a request would be a lost score."""
+    connection = HTTPConnection(container.removeprefix("http://"), timeout=5)
+    connection.connect()
+    local = connection.sock.getsockname()
+    for pause_s in (5.5, 0):  # uvicorn's own limit is 5 s
+        connection.request("GET", "/ping")
+        answer = connection.getresponse()
+        answer.read()
+        time.sleep(pause_s)
+        assert answer.status == 200
+        assert connection.sock.getsockname() == local
+    connection.close()
 
 
 def start(root: Path, port: int) -> subprocess.Popen[bytes]:
