@@ -267,7 +267,7 @@ def test_a_model_that_is_at_hand_explains_at_hand() -> None:
         assert first.explained == explained
 
 
-def test_a_scorer_that_stays_down_is_left_alone_for_a_while() -> None:
+def test_a_scorer_that_stays_down_is_left_alone_for_a_while(caplog: pytest.LogCaptureFixture) -> None:
     """After three failures in a row nobody waits for it; then one payment tries it, and all do once it is back."""
     clock, first = FixedClock(0), Fickle(LOCAL)
     scorer = with_fallback(first, clock)
@@ -275,6 +275,7 @@ def test_a_scorer_that_stays_down_is_left_alone_for_a_while() -> None:
     for _ in range(10):
         scorer.score(ROW)
     assert first.asked == FAILURES_MAX
+    assert caplog.messages == [f"scored by fallback: down ({at} in a row)" for at in (1, 2, 3)]
     clock.advance(1000)
     scorer.score(ROW)
     scorer.score(ROW)
@@ -305,7 +306,7 @@ def test_making_the_scorer_imports_no_boto3() -> None:
     probe = (
         "import sys, cardwatch.adapters.scorers.fallback; from cardwatch.adapters.scorers.sagemaker import *;"
         "SageMakerScorer(SageMakerEndpoint(region='x'), spec_hash='', threshold=0.5);"
-        "print({'boto3', 'botocore', 'numpy', 'lightgbm'} & set(sys.modules))"
+        "print({'boto3', 'botocore', 'numpy', 'lightgbm', 'structlog'} & set(sys.modules))"
     )
     run = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True, timeout=60)
     assert run.stdout.strip() == "set()"

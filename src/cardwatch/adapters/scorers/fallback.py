@@ -4,10 +4,9 @@ What the second one scored has the version "...; fallback". A first one that kee
 so that not every payment pays its timeout.
 """
 
+import logging
 import threading
 from collections.abc import Sequence
-
-import structlog
 
 from cardwatch.domain.decision import Explanation, Reason
 from cardwatch.domain.errors import OperatingError
@@ -22,7 +21,7 @@ FAILURES_MAX = 3
 REST_MS = 30_000
 """For how long; one payment then tries it again."""
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class _Last(threading.local):
@@ -103,6 +102,7 @@ class FallbackScorer:
     def _failed(self, cause: str) -> None:
         with self._lock:
             self._failures += 1
-            if self._failures >= FAILURES_MAX:
+            failures = self._failures
+            if failures >= FAILURES_MAX:
                 self._resting_until_ms = self._clock.now_ms() + self._rest_ms
-        _log.warning("scored by fallback", cause=cause, failures=self._failures)
+        _log.warning("scored by fallback: %s (%d in a row)", cause, failures)
