@@ -7,6 +7,8 @@ import pytest
 from cardwatch.runtime.settings import TABLE, Setting, Settings, WrongSetting, is_loopback, read_settings
 
 SECRET = "a-secret-nobody-may-see"
+GUIDE_NAMES = {"TRANSACTIONS_TABLE", "ACCOUNTS_TABLE", "SAGEMAKER_ENDPOINT_NAME", "NOTIFY_LAMBDA_NAME"}
+"""Names that the setup guide gives to settings of AWS."""
 WRONG = {
     "CARDWATCH_PORT": ["x", "-1", "65536", "8000.5", "1" * 20, "80\u0660\u0660"],
     "CARDWATCH_PUBLIC_URL": ["shop.example", "ftp://x", "https://", "https://x?a=b", "https://x#f", "http://[::1", "http://x:y",
@@ -21,6 +23,9 @@ WRONG = {
     "CARDWATCH_SMTP_SECURITY": ["ssl", "plain"],
     "CARDWATCH_SMTP_PORT": ["0", "mail"],
     "CARDWATCH_CALLBACK_URL": ["http://shop.example/hook", "shop.example", "https://u:p@x/", "ftp://x", "https://"],
+    "TRANSACTIONS_TABLE": ["ab", "a table", "t/x"],
+    "CARDWATCH_SCORING": ["later", "sync"],
+    "CARDWATCH_CORS_ORIGIN": ["shop.example", "https://shop.example/path"],
     "FRAUD_THRESHOLD": ["0", "1.1", "-0.5", "nan", "inf", "high", "50%"],
     "TWILIO_FROM_NUMBER": ["2025550100", "+0123456789", "+1 206 555 0100", "Cardwatch"],
     "CARDWATCH_TWILIO_API_URL": ["api.twilio.com", "file:///etc/passwd"],
@@ -42,7 +47,7 @@ def test_wrong_value_is_one_line_that_names_the_setting(name: str, value: str) -
 @pytest.mark.parametrize("setting", TABLE, ids=[setting.name for setting in TABLE])
 def test_every_row_is_complete(setting: Setting) -> None:
     """Name, unit and help are there, and the default is a value that would do."""
-    assert setting.name.startswith(("CARDWATCH_", "TWILIO_", "FRAUD_", "AWS_"))
+    assert setting.name.startswith(("CARDWATCH_", "TWILIO_", "FRAUD_", "AWS_")) or setting.name in GUIDE_NAMES
     assert setting.unit
     assert setting.help.endswith(".")
     setting.parse(setting.default)
@@ -109,6 +114,12 @@ def test_half_a_provider_is_refused(given: set[str]) -> None:
     with pytest.raises(WrongSetting, match="is needed beside") as refused:
         read_settings(dict.fromkeys(given, SECRET))
     assert SECRET not in str(refused.value)
+
+
+def test_number_alone_is_enough_where_another_function_sends() -> None:
+    """Who puts a question into the outbox says from where it comes, and needs no key to the provider."""
+    settings = read_settings({"TWILIO_FROM_NUMBER": "+12025550199", "NOTIFY_LAMBDA_NAME": "FraudDetection-Notify"})
+    assert (settings.twilio_sender, settings.uses_twilio) == ("+12025550199", False)
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,11 @@ from cardwatch.runtime.setting_values import (
     key,
     one_of,
     optional_text,
+    origin,
     path,
     phone,
     probability,
+    table_name,
     text,
     url,
     whole_number,
@@ -127,6 +129,57 @@ TABLE: tuple[Setting, ...] = (
         "CARDWATCH_SMTP_PASSWORD", "smtp_password", "", "text", "The password beside it.", optional_text, secret=True,
     ),
     Setting("AWS_REGION", "aws_region", "", "region", "AWS region, such as us-east-1.", optional_text),
+    Setting(
+        "TRANSACTIONS_TABLE", "transactions_table", "FraudDetection-Transactions", "name",
+        "DynamoDB table of payments, in the serverless home.", table_name,
+    ),
+    Setting(
+        "ACCOUNTS_TABLE", "accounts_table", "FraudDetection-Accounts", "name",
+        "DynamoDB table of accounts.", table_name,
+    ),
+    Setting(
+        "CARDWATCH_STATES_TABLE", "states_table", "FraudDetection-States", "name",
+        "DynamoDB table of feature state.", table_name,
+    ),
+    Setting(
+        "CARDWATCH_CONVERSATIONS_TABLE", "conversations_table", "FraudDetection-Conversations", "name",
+        "DynamoDB table of questions and messages, of positions in the change log and of dead letters.", table_name,
+    ),
+    Setting(
+        "CARDWATCH_AWS_ENDPOINT_URL", "aws_endpoint_url", "", "URL",
+        "One endpoint for all services of AWS, for emulators. Default: AWS's own.", url,
+    ),
+    Setting(
+        "SAGEMAKER_ENDPOINT_NAME", "sagemaker_endpoint_name", "", "name",
+        "SageMaker endpoint that scores, with the packaged model behind it. Without it the packaged model scores; the "
+        "handler score_sagemaker then takes fraud-detection-endpoint.", optional_text,
+    ),
+    Setting(
+        "NOTIFY_LAMBDA_NAME", "notify_lambda_name", "", "name",
+        "Function that sends messages, woken by those that write them.", optional_text,
+    ),
+    Setting(
+        "CARDWATCH_SCORING", "scoring", "stream", "stream or inline",
+        "In the serverless home. stream: POST /transaction answers 202 and the table's stream is scored. inline: it "
+        "decides before it answers.", lambda value: one_of(value, ("stream", "inline")),
+    ),
+    Setting(
+        "CARDWATCH_TWILIO_SECRET_ARN", "twilio_secret_arn", "", "ARN or name",
+        "Secret in Secrets Manager: a JSON object of Twilio's settings under their names in this table.", optional_text,
+    ),
+    Setting(
+        "CARDWATCH_API_SECRET_ARN", "api_secret_arn", "", "ARN or name",
+        "Secret in Secrets Manager: a JSON object of other settings under their names, such as CARDWATCH_LINK_KEY.",
+        optional_text,
+    ),
+    Setting(
+        "CARDWATCH_METRICS_NAMESPACE", "metrics_namespace", "Cardwatch", "name",
+        "CloudWatch namespace of the serverless home's metrics.", text,
+    ),
+    Setting(
+        "CARDWATCH_CORS_ORIGIN", "cors_origin", "", "origin or *",
+        "Origin whose pages may read the answers of the serverless API. Default: none.", origin,
+    ),
     Setting(
         "CARDWATCH_SES_CONFIGURATION_SET", "ses_configuration_set", "", "name",
         "Configuration set of Amazon SES for e-mails.", optional_text,

@@ -110,6 +110,20 @@ def email_address(value: str) -> str | None:
     return value or None
 
 
+def table_name(value: str) -> str:
+    """Return the name of a DynamoDB table (AWS, naming rules)."""
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{3,255}", value):
+        raise ValueError("must have 3 to 255 letters, digits or any of _ . -")
+    return value
+
+
+def origin(value: str) -> str | None:
+    """Return an origin (RFC 6454) or "*", None for none."""
+    if value and value != "*" and not re.fullmatch(r"https?://[A-Za-z0-9.\[\]:-]{1,255}", value):
+        raise ValueError("must be * or an origin without path, such as https://pages.example.org")
+    return value or None
+
+
 def callback_url(value: str) -> str | None:
     """Return where callbacks go, None for none; in clear only on this machine."""
     if not value:
