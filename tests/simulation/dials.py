@@ -34,6 +34,8 @@ class Dials(msgspec.Struct, frozen=True, kw_only=True):
     """Each process's clock is off by up to this much, so that two differ by twice as much."""
     stall: float = 0.03
     """A worker stands still for longer than its lease before it sends or before it records."""
+    race: float = 0.0
+    """Something else happens between what a process has read and what it writes; off where one process writes."""
     outages: int = 3
     """Times at which a provider refuses everything for minutes."""
 

@@ -24,6 +24,8 @@ def main() -> int:
     parser.add_argument("--challenges", type=int, default=500)
     parser.add_argument("--crash-at", type=int, default=0, help="the one step at which a crash comes")
     parser.add_argument("--storm", action="store_true", help="hardly anything works at the first attempt")
+    parser.add_argument("--race", type=float, default=0.0, help="how often one write overtakes another")
+    parser.add_argument("--phones", type=int, default=0, help="how many there are; 0: as the seed says")
     parser.add_argument("--store", choices=("memory", "sqlite"), default="memory")
     parser.add_argument("--trace", action="store_true", help="print every event")
     options = parser.parse_args()
@@ -32,7 +34,8 @@ def main() -> int:
         world = World(
             options.seed,
             challenges=options.challenges,
-            dials=(Dials.storm if options.storm else Dials)(crash_at=options.crash_at),
+            dials=(Dials.storm if options.storm else Dials)(crash_at=options.crash_at, race=options.race),
+            phones=options.phones,
             sqlite=Path(folder) / "world.db" if options.store == "sqlite" else None,
             trace=options.trace,
         )

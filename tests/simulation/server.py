@@ -108,9 +108,9 @@ class Server:
         self._stage.attempt(worker.process, lambda: self._claim(worker))
 
     def _claim(self, worker: Worker) -> None:
-        stage, now_ms = self._stage, worker.process.now_ms()
+        stage, now_ms, races = self._stage, worker.process.now_ms(), self._stage.races
         for claim in claim_messages(store=self._store(), channel=worker.line, now_ms=now_ms, limit=8):
-            if not claim.look_up:
+            if not claim.look_up and races == stage.races:
                 self._watch.claimed(claim.message, store=self._store(), now_ms=now_ms)
             stalls = stage.chance(stage.dials.stall)
             waits_ms = stage.random.randrange(LEASE_MS + 10 * SECOND_MS) if stalls else 0
@@ -146,10 +146,11 @@ class Server:
         self._stage.attempt(self.sweeper, self._sweep)
 
     def _sweep(self) -> None:
-        store, now_ms = self._store(), self.sweeper.now_ms()
+        store, now_ms, races = self._store(), self.sweeper.now_ms(), self._stage.races
         token = self._stage.token()
         expire_challenges(store=store, sender=self._sender, now_ms=now_ms, token=token, limit=SWEEP_LIMIT)
-        self._watch.swept(store, now_ms=now_ms)
+        if races == self._stage.races:
+            self._watch.swept(store, now_ms=now_ms)
         moved = escalate_challenges(store=store, sender=self._sender, now_ms=now_ms, token=self._stage.token())
         self._stage.counts["escalated"] += len(moved)
 
@@ -227,6 +228,7 @@ class Server:
 
     def _act(self, act: Act, handle: Callable[[], Result | LinkResult]) -> None:
         """Handle an answer, with the watch knowing what was meant."""
+        races = self._stage.races
         wanted = self._watch.wanted(act, self._store(), now_ms=self.web.now_ms())
         self._watch.acts.append((act, self.web.now_ms()))
         try:
@@ -235,7 +237,8 @@ class Server:
             self._watch.acts.pop()
         self._stage.count(f"{act.channel} answer: {result}")
         self._stage.tell(f"{act.channel} {act.meaning} about {act.transaction_id}: {result}")
-        self._watch.answered(act, result, wanted)
+        if races == self._stage.races:
+            self._watch.answered(act, result, wanted)
 
     def _again(self, work: Callable[[], None], delivery: int) -> None:
         stage = self._stage

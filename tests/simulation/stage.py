@@ -18,6 +18,9 @@ from tests.simulation.dials import Dials
 
 Event = Callable[[], None]
 
+RACE_MS = 5 * SECOND_MS
+"""How far ahead an event may lie that overtakes another."""
+
 WHOLE_MACHINE = 0.25
 """How often a crash takes all processes with it."""
 
@@ -56,6 +59,8 @@ class Stage:
         self.random = random.Random(seed)
         self.now_ms = NOW_MS
         self.counts: Counter[str] = Counter()
+        self.races = 0
+        self._racing = False
         self.steps = 0
         """Crash points passed."""
         self.events = 0
@@ -90,11 +95,14 @@ class Stage:
     def run(self) -> None:
         """Let everything happen."""
         while self._queue:
-            self.now_ms, _, event, of, life, awaited = heapq.heappop(self._queue)
-            self.waiting -= awaited
-            if of is None or of.life == life:
-                self.events += 1
-                event()
+            self._next()
+
+    def _next(self) -> None:
+        self.now_ms, _, event, of, life, awaited = heapq.heappop(self._queue)
+        self.waiting -= awaited
+        if of is None or of.life == life:
+            self.events += 1
+            event()
 
     def attempt(self, process: Process, work: Event) -> bool:
         """Let a process do something; False if it was down, died, or met an error that may pass."""
@@ -132,6 +140,18 @@ class Stage:
             for other in self._processes:
                 other.die()
             self.on_machine_crash()
+
+    def race(self) -> None:
+        """Let the next event overtake what is going on, perhaps."""
+        if self._racing or not self._queue or not self.chance(self.dials.race):
+            return
+        if self._queue[0][0] > self.now_ms + RACE_MS:
+            return
+        self.count("races")
+        self.races += 1
+        self._racing = True
+        self._next()
+        self._racing = False
 
     # Chance
 

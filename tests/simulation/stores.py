@@ -24,6 +24,7 @@ class Around:
     def apply(self, write: Write, changes: Sequence[Change]) -> Change | None:
         """Write, unless something is in the way."""
         stage = self._stage
+        stage.race()
         stage.crash_point("before a write")
         if stage.chance(stage.dials.store_unavailable):
             raise StoreUnavailable("the disk is busy")

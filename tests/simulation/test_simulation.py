@@ -4,9 +4,9 @@ A seed that fails is named together with the command that shows that very run, e
 
     python -m tests.simulation.replay --seed 17 --challenges 500 --trace
 
-`--storm` makes nearly everything fail at first, `--crash-at 312` puts one crash at one step, `--store sqlite` runs over
-a file. What must hold stands in `invariants.py`, how often what goes wrong in `dials.py`. `pytest -s` prints what
-happened.
+`--storm` makes nearly everything fail at first, `--race 0.5` lets other writes come in between, `--crash-at 312` puts
+one crash at one step, `--store sqlite` runs over a file. What must hold stands in `invariants.py`, how often what goes
+wrong in `dials.py`. `pytest -s` prints what happened.
 """
 
 import sys
@@ -67,6 +67,13 @@ def test_no_fault_releases_money_asks_twice_or_loses_an_answer(seed: int, totals
 def test_nothing_gives_way_where_hardly_anything_works(seed: int, totals: Totals) -> None:
     """The same where nearly half of all sends are unclear, workers stand still, and processes die all the time."""
     totals.run(World(seed, challenges=CHALLENGES_IN_STORM, dials=Dials.storm()))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_no_write_relies_on_what_was_true_when_it_was_decided(seed: int, totals: Totals) -> None:
+    """Something else is written between reading and writing half of the time, about few telephones."""
+    world = totals.run(World(seed, challenges=250, phones=8, dials=Dials(race=0.5)))
+    assert world.stage.counts["writes lost to another"] > 50
 
 
 def test_a_crash_at_any_step_loses_nothing(totals: Totals) -> None:

@@ -49,12 +49,14 @@ class World:
         challenges: int,
         dials: Dials | None = None,
         sqlite: Path | None = None,
+        phones: int = 0,
         trace: bool = False,
     ) -> None:
         self.stage = stage = Stage(seed, dials=dials or Dials(), trace=trace)
         stage.on_machine_crash = self._reopen
         self._challenges = challenges
         self._file = sqlite
+        self._phones = phones
         self._around = Around(stage)
         self.store: Store = self._open()
         self.payments: dict[str, Transaction] = {}
@@ -68,7 +70,7 @@ class World:
         self.server = Server(stage, self.watch, sender, store=lambda: self.store)
         self._desk = Process("desk", stage)
         self._set_up_outside(span_ms)
-        self._set_up_accounts(max(4, min(challenges // stage.random.choice((3, 5, 12)), 150)))
+        self._set_up_accounts(phones or max(4, min(challenges // stage.random.choice((3, 5, 12)), 150)))
         self._ended = False
         self.log: tuple[LogEntry, ...] = ()
         """The whole change log, once the run has ended."""
@@ -76,7 +78,7 @@ class World:
     def run(self) -> None:
         """Let everything happen, and check the end."""
         try:
-            start_telling(store=self.store)
+            self._surely(lambda: start_telling(store=self.store))
             self.stage.at(0, self._pay)
             for worker in self.server.workers:
                 self._every((3, 9), partial(self.server.work, worker))
@@ -97,12 +99,17 @@ class World:
     @property
     def replay(self) -> str:
         """The command that shows this very run."""
-        store = " --store sqlite" if self._file else ""
-        crash = f" --crash-at {self.stage.dials.crash_at}" if self.stage.dials.crash_at else ""
-        storm = " --storm" if self.stage.dials.stall == Dials.storm().stall else ""
+        dials = self.stage.dials
+        options = [
+            " --storm" if dials.stall == Dials.storm().stall else "",
+            f" --race {dials.race}" if dials.race else "",
+            f" --crash-at {dials.crash_at}" if dials.crash_at else "",
+            f" --phones {self._phones}" if self._phones else "",
+            " --store sqlite" if self._file else "",
+        ]
         return (
             f"replay: python -m tests.simulation.replay --seed {self.stage.seed}"
-            f" --challenges {self._challenges}{storm}{crash}{store} --trace"
+            f" --challenges {self._challenges}{''.join(options)} --trace"
         )
 
     # Setting up
@@ -143,9 +150,13 @@ class World:
             )
             self._put(PutAccount(account))
 
-    def _put(self, change: Change) -> None:
-        while not self.stage.attempt(self._desk, lambda: _ignore(self.store.apply([change]))):
+    def _surely(self, work: Callable[[], None]) -> None:
+        """Do something before anything else happens, however often it takes."""
+        while not self.stage.attempt(self._desk, work):
             self._desk.up_at_ms = 0
+
+    def _put(self, change: Change) -> None:
+        self._surely(lambda: _ignore(self.store.apply([change])))
 
     def _every(self, seconds: tuple[int, int], work: Callable[[], None]) -> None:
         """Do something again and again, at first often, and seldom once all rests; to the end of the run."""
