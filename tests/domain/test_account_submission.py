@@ -82,3 +82,17 @@ def test_every_fault_is_named() -> None:
         "/home/longitude",
         "/channels/1",
     ]
+
+
+@pytest.mark.parametrize(
+    "push",
+    [
+        {"fcm_token": "a" * 40 + "\n"},
+        {"endpoint": "https://fcm.googleapis.com/x", "p256dh": "B" * 87 + "\n", "auth": "a" * 22},
+        {"endpoint": "https://fcm.googleapis.com/x", "p256dh": "B" * 87, "auth": "a" * 22 + "\n"},
+    ],
+)
+def test_push_target_with_a_line_break_at_its_end_is_refused(push: dict[str, str]) -> None:
+    """It goes into a request to the push service."""
+    with pytest.raises(msgspec.ValidationError, match="matching regex"):
+        faults(push=push)

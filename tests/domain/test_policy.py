@@ -119,3 +119,40 @@ def test_file_that_is_no_policy_is_refused(data: bytes) -> None:
     """Whatever stands in it."""
     with pytest.raises(InvalidInput, match="not a policy"):
         parse_policy(data)
+
+
+@pytest.mark.parametrize("name", ["countries", "not_countries", "categories", "mccs", "channels"])
+@pytest.mark.parametrize("outcome", ["decline", "review"])
+def test_empty_list_is_no_condition(name: str, outcome: str) -> None:
+    """It would let a score alone decline, or make a rule that never holds."""
+    rule = {"name": "a", "when": {"score_at_least": 0.1, name: []}, "then": outcome}
+    with pytest.raises(InvalidInput) as refused:
+        parse_policy(json.dumps({"rules": [rule]}).encode())
+    (problem,) = refused.value.problems
+    assert (problem.pointer, problem.detail) == (
+        f"/rules/0/when/{name}",
+        "must list at least one value, or be left out",
+    )
+
+
+def test_empty_list_is_refused_in_an_escalation_too() -> None:
+    """It would be followed by every payment, or by none."""
+    escalation = {"name": "a", "when": {"not_countries": []}, "steps": [{"channel": "sms"}]}
+    with pytest.raises(InvalidInput) as refused:
+        parse_policy(json.dumps({"asking": {"escalations": [escalation]}}).encode())
+    assert refused.value.problems[0].pointer == "/asking/escalations/0/when/not_countries"
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        {"rules": [{"name": "a\n", "when": {}, "then": "review"}]},
+        {"asking": {"escalations": [{"name": "a\n", "steps": [{"channel": "sms"}]}]}},
+        {"asking": {"quiet_hours": {"start": "21:00\n"}}},
+        {"asking": {"quiet_hours": {"end": "08:00\n"}}},
+    ],
+)
+def test_line_break_at_the_end_is_refused(policy: dict[str, Any]) -> None:
+    """A name is a metric's label and a line of a log; a clock time has five characters."""
+    with pytest.raises(InvalidInput, match="not a policy"):
+        parse_policy(json.dumps(policy).encode())

@@ -113,6 +113,14 @@ def test_what_is_no_policy_at_all_has_one_fault(data: bytes) -> None:
     assert len(find_faults(data)) == 1
 
 
+def test_an_empty_list_is_a_fault_with_its_place() -> None:
+    """Also beside other faults, and in any part."""
+    rule = {"name": "a", "when": {"score_at_least": 0.1, "not_countries": []}, "then": "decline"}
+    escalation = {"name": "b", "when": {"mccs": []}, "steps": [{"channel": "sms"}]}
+    faults = find_faults(json.dumps({"rules": [rule], "asking": {"escalations": [escalation]}}).encode())
+    assert [fault.pointer for fault in faults] == ["/rules/0/when/not_countries", "/asking/escalations/0/when/mccs"]
+
+
 def test_the_built_in_policy_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     """Where no file is, what is built in is in force."""
     assert run(["policy", "show"]) == 0

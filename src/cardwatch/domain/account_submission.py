@@ -52,10 +52,10 @@ class HomeSubmission(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 class PushSubmission(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The device that notifications go to: `fcm_token`, or a browser's `endpoint`, `p256dh` and `auth`."""
 
-    fcm_token: Annotated[str, Meta(min_length=16, max_length=4096, pattern=r"^[A-Za-z0-9_:.-]+$")] | None = None
+    fcm_token: Annotated[str, Meta(min_length=16, max_length=4096, pattern=r"^[A-Za-z0-9_:.-]+\Z")] | None = None
     endpoint: Annotated[str, Meta(max_length=1024)] | None = None
-    p256dh: Annotated[str, Meta(min_length=80, max_length=100, pattern=r"^[A-Za-z0-9_-]+=*$")] | None = None
-    auth: Annotated[str, Meta(min_length=16, max_length=32, pattern=r"^[A-Za-z0-9_-]+=*$")] | None = None
+    p256dh: Annotated[str, Meta(min_length=80, max_length=100, pattern=r"^[A-Za-z0-9_-]+=*\Z")] | None = None
+    auth: Annotated[str, Meta(min_length=16, max_length=32, pattern=r"^[A-Za-z0-9_-]+=*\Z")] | None = None
 
 
 class AccountSubmission(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,7 +65,7 @@ class AccountSubmission(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     name: Text | None = None
     phone_number: Annotated[str, Meta(max_length=32, description="E.164, such as +12065550100")] | None = None
     email: Annotated[str, Meta(max_length=254)] | None = None
-    language: Annotated[str, Meta(min_length=2, max_length=2, pattern="^[a-z]{2}$", description="ISO 639-1")] = "en"
+    language: Annotated[str, Meta(min_length=2, max_length=2, pattern=r"^[a-z]{2}\Z", description="ISO 639-1")] = "en"
     time_zone: Annotated[str, Meta(max_length=64, description="IANA name, such as America/Chicago")] = "UTC"
     currency: Currency = "USD"
     home: HomeSubmission | None = None

@@ -27,13 +27,13 @@ from cardwatch.domain.transaction import Transaction
 
 STEPS_MAX = 6
 
-_ClockTime = Annotated[str, msgspec.Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+_ClockTime = Annotated[str, msgspec.Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]\Z")]
 
 
 class Escalation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A named order of channels for the payments that meet its conditions."""
 
-    name: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_.-]{1,64}$")]
+    name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}\Z")]
     steps: Annotated[tuple[Step, ...], msgspec.Meta(min_length=1, max_length=STEPS_MAX)]
     when: Conditions = Conditions()
     expires_after_s: Annotated[int, msgspec.Meta(ge=60, le=36_000)] | None = None

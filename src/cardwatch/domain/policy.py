@@ -20,7 +20,7 @@ import msgspec
 from cardwatch.domain.decision import DecidedBy, Outcome
 from cardwatch.domain.errors import InvalidInput
 from cardwatch.domain.escalation import AskingRules
-from cardwatch.domain.policy_conditions import Conditions, check_amount, check_amounts
+from cardwatch.domain.policy_conditions import Conditions, check_amount, check_conditions
 from cardwatch.domain.transaction import Transaction
 
 
@@ -53,7 +53,7 @@ class ListEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A named rule; the first that holds decides."""
 
-    name: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_.-]{1,64}$")]
+    name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}\Z")]
     when: Conditions
     then: Outcome
 
@@ -103,7 +103,7 @@ def parse_policy(data: bytes) -> Policy:
     except msgspec.DecodeError as error:
         raise InvalidInput.at("", f"not a policy: {error}") from error
     for position, rule in enumerate(policy.rules):
-        check_amounts(rule.when, f"/rules/{position}/when")
+        check_conditions(rule.when, f"/rules/{position}/when")
         if rule.then is Outcome.DECLINE and msgspec.structs.replace(rule.when, score_at_least=None) == Conditions():
             raise InvalidInput.at(
                 f"/rules/{position}/when", "must hold more than a score to decline: a score alone never declines"
@@ -116,7 +116,7 @@ def parse_policy(data: bytes) -> Policy:
 def _check_asking(asking: AskingRules) -> None:
     for position, escalation in enumerate(asking.escalations):
         pointer = f"/asking/escalations/{position}"
-        check_amounts(escalation.when, f"{pointer}/when")
+        check_conditions(escalation.when, f"{pointer}/when")
         for number, step in enumerate(escalation.steps[:-1]):
             if step.wait_s is None:
                 raise InvalidInput.at(f"{pointer}/steps/{number}", "needs wait_s: another channel comes after it")

@@ -9,6 +9,8 @@ from cardwatch.domain.errors import InvalidInput
 from cardwatch.domain.money import MINOR_DIGITS, parse_amount
 from cardwatch.domain.transaction import Transaction
 
+_LISTS = ("countries", "not_countries", "categories", "mccs", "channels")
+
 
 class Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All of what is given must hold. Amounts are in major units of `currency`, which they then require."""
@@ -49,8 +51,18 @@ def _within(value: str | None, allowed: tuple[str, ...] | None) -> bool:
     return allowed is None or value in allowed
 
 
-def check_amounts(when: Conditions, pointer: str) -> None:
-    """Check the amounts and the currency of conditions; raises InvalidInput that names the place."""
+def check_conditions(when: Conditions, pointer: str) -> None:
+    """Check what types alone cannot say of conditions; raises InvalidInput that names the place.
+
+    An empty list is refused: "in none of these" would hold for every payment, "in one of these" for none.
+    """
+    for field in _LISTS:
+        if getattr(when, field) == ():
+            raise InvalidInput.at(f"{pointer}/{field}", "must list at least one value, or be left out")
+    _check_amounts(when, pointer)
+
+
+def _check_amounts(when: Conditions, pointer: str) -> None:
     if when.currency is not None and when.currency not in MINOR_DIGITS:
         raise InvalidInput.at(f"{pointer}/currency", f'"{when.currency}" is not an ISO 4217 currency code')
     for field in ("amount_at_least", "amount_below"):

@@ -54,7 +54,7 @@ class LabelSubmission(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """The body of `POST /transaction/{id}/label`."""
 
     label: LabelValue
-    source: Annotated[str, Meta(pattern="^(analyst|chargeback)$")] = "analyst"
+    source: Annotated[str, Meta(pattern=r"^(analyst|chargeback)\Z")] = "analyst"
     note: Annotated[str, Meta(max_length=500, pattern=NO_CONTROL)] | None = None
     replace: bool = False
 
