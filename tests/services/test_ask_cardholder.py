@@ -6,7 +6,7 @@ import pytest
 from cardwatch.adapters.memory import MemoryStore
 from cardwatch.domain.account import Account
 from cardwatch.domain.challenge import Challenge, ChallengeState
-from cardwatch.domain.changes import AddChallenge, AddMessage, PutAccount, PutChallenge, PutOptOut
+from cardwatch.domain.changes import AddChallenge, AddMessage, PutAccount, PutOptOut
 from cardwatch.domain.transaction import Status
 from cardwatch.services.ask_cardholder import (
     ChallengePlan,
@@ -17,7 +17,18 @@ from cardwatch.services.ask_cardholder import (
 )
 from cardwatch.services.reach import NotReachable, Unreachable
 from tests.builders import NOW_MS, OTHER_PHONE, PHONE, make_account, make_transaction
-from tests.services.conversation import HOUR_MS, SENDER, TTL_MS, add_payment, challenge_payment, status_of
+from tests.services.conversation import (
+    HOUR_MS,
+    SENDER,
+    TTL_MS,
+    add_payment,
+    challenge_of,
+    challenge_payment,
+    say,
+    send_all,
+    status_of,
+    sweep,
+)
 
 
 def plan(store: MemoryStore, account: Account | None, *, now_ms: int = NOW_MS) -> ChallengePlan | NotReachable:
@@ -90,9 +101,10 @@ def test_a_second_question_waits_behind_the_one_that_stands() -> None:
 def test_a_question_carries_a_code_for_24_hours_after_another_went_out(hours: float, coded: bool) -> None:
     """A bare YES would be ambiguous as long as another question reached that phone within 24 hours."""
     store = MemoryStore()
-    challenge = challenge_payment(store, "txn_1")
-    sent = msgspec.structs.replace(challenge, sent_at_ms=NOW_MS, last_text_at_ms=NOW_MS, version=2)
-    assert store.apply([PutChallenge(sent), *close(sent, ChallengeState.EXPIRED, status=None, cause="")]) is None
+    challenge_payment(store, "txn_1")
+    send_all(store)
+    sent = challenge_of(store, "txn_1")
+    assert store.apply(close(sent, ChallengeState.EXPIRED, status=None, cause="")) is None
     later = planned(store, make_account(), now_ms=NOW_MS + round(hours * HOUR_MS))
     assert (later.code is not None) is coded
 
@@ -192,3 +204,15 @@ def test_a_payment_is_asked_about_once() -> None:
     assert isinstance(result, ChallengePlan)
     assert store.apply(result.changes) is None
     assert store.apply(result.changes) == result.changes[0]
+
+
+def test_a_prompt_counts_as_the_question_it_repeats() -> None:
+    """The 24 hours run from the last text about a question, not from the first."""
+    store = MemoryStore()
+    challenge_payment(store, "txn_1")
+    send_all(store)
+    say(store, "what?", now_ms=NOW_MS + TTL_MS - 60_000)
+    send_all(store, now_ms=NOW_MS + TTL_MS - 60_000)
+    sweep(store, NOW_MS + TTL_MS)
+    assert planned(store, make_account(), now_ms=NOW_MS + 24 * HOUR_MS + 60_000).code is not None
+    assert planned(store, make_account(), now_ms=NOW_MS + 24 * HOUR_MS + TTL_MS).code is None

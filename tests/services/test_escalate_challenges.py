@@ -321,3 +321,106 @@ def test_a_question_by_push_first_is_not_answered_by_a_text() -> None:
         text = InboundText(message_id=sid, phone=PHONE, own_number=OWN_NUMBER, body=body)
         assert handle_reply(text, store=store, sender=asking, now_ms=NOW_MS + 1, token="00").result is result
     assert status_of(store, "txn_1") is Status.DECLINED
+
+
+def change_account(store: MemoryStore, **fields: Any) -> None:
+    """Replace fields of the account, as a PUT does."""
+    account = store.account("user_001")
+    assert account is not None
+    assert store.apply([PutAccount(msgspec.structs.replace(account, **fields, version=account.version + 1))]) is None
+
+
+def test_a_text_goes_only_to_the_phone_in_whose_queue_the_question_stands() -> None:
+    """A number that the account got meanwhile has a queue of its own: no reminder, no second attempt, no next step."""
+    store = MemoryStore()
+    asking = sender(Step(ChannelName.SMS, wait_s=600, remind_after_s=300), Step(ChannelName.EMAIL))
+    ask(store, asking)
+    send(store, asking, now_ms=NOW_MS)
+    change_account(store, phone_number="+12025550102")
+    escalate(store, asking, now_ms=NOW_MS + 5 * MINUTE_MS)
+    told = DeliveryReport(
+        message_id="txn_1:challenge:sms:question:1",
+        provider_sid="SMtxn_1:challenge:sms:question:1:0",
+        state=MessageState.UNDELIVERED,
+        once_more=True,
+    )
+    track_delivery(told, store=store, sender=asking, now_ms=NOW_MS + 6 * MINUTE_MS, token="00")
+    assert put(store) == [("sms", "question"), ("email", "question")]
+
+
+@pytest.mark.parametrize(
+    "change", [{"consent": False}, {"channels": ("email",)}, {"phone_number": "+12025550102"}, {"held_since_ms": 1}]
+)
+def test_what_changed_meanwhile_counts_for_every_further_message(change: dict[str, Any]) -> None:
+    """Consent, channels, number and hold are read when a message is due, not when the question was planned."""
+    store = MemoryStore()
+    asking = sender(Step(ChannelName.SMS, remind_after_s=300))
+    ask(store, asking)
+    send(store, asking, now_ms=NOW_MS)
+    change_account(store, **change)
+    escalate(store, asking, now_ms=NOW_MS + 5 * MINUTE_MS)
+    assert put(store) == [("sms", "question")]
+
+
+def test_a_question_in_the_outbox_does_not_go_to_an_address_that_was_left() -> None:
+    """It goes by the next channel instead."""
+    store, asking = MemoryStore(), sender(*TEXT_THEN_MAIL)
+    ask(store, asking)
+    change_account(store, phone_number="+12025550102")
+    send(store, asking, now_ms=NOW_MS + 1)
+    assert put(store) == [("sms", "question"), ("email", "question")]
+    assert store.messages_about("txn_1:challenge")[0].error == "address changed"
+
+
+def test_a_question_that_no_text_carried_gives_its_phone_up() -> None:
+    """On a landline: it stands by e-mail, and the next question of that phone is asked at once."""
+    store, asking = MemoryStore(), sender(*TEXT_THEN_MAIL)
+    ask(store, asking)
+    send(store, asking, now_ms=NOW_MS + 1, answer=NotSent("21614 not a mobile number", retryable=False))
+    assert challenge_of(store, "txn_1").phone == ""
+    payment = make_transaction("txn_2")
+    plan = plan_challenge(
+        store=store,
+        account=store.account("user_001"),
+        transaction=payment,
+        score=0.9,
+        now_ms=NOW_MS + 2,
+        ttl_ms=TTL_MS,
+        sender=asking,
+        token="00",
+    )
+    assert isinstance(plan, ChallengePlan)
+    assert plan.challenge.state is ChallengeState.ASKED
+
+
+def test_a_reminder_waits_for_the_question_to_have_gone_out() -> None:
+    """After an outage both would arrive in the same second."""
+    store = MemoryStore()
+    asking = sender(Step(ChannelName.SMS, remind_after_s=300))
+    ask(store, asking)
+    escalate(store, asking, now_ms=NOW_MS + 5 * MINUTE_MS)
+    assert put(store) == [("sms", "question")]
+
+
+def test_an_opt_out_told_of_a_reminder_moves_the_question_on() -> None:
+    """The number takes no texts any more, so the e-mail goes out now."""
+    store = MemoryStore()
+    asking = sender(Step(ChannelName.SMS, wait_s=900, remind_after_s=300), Step(ChannelName.EMAIL))
+    ask(store, asking)
+    send(store, asking, now_ms=NOW_MS)
+    escalate(store, asking, now_ms=NOW_MS + 5 * MINUTE_MS)
+    refused = NotSent("21610 opted out", retryable=False, opted_out=True)
+    send(store, asking, now_ms=NOW_MS + 5 * MINUTE_MS + 1, answer=refused)
+    assert put(store) == [("sms", "question"), ("sms", "reminder"), ("email", "question")]
+
+
+def test_a_yes_of_an_account_that_a_no_holds_meanwhile_goes_to_review() -> None:
+    """NO wins over YES, also where they are about two payments of one account."""
+    store, asking = MemoryStore(), sender(Step(ChannelName.SMS))
+    ask(store, asking)
+    send(store, asking, now_ms=NOW_MS)
+    change_account(store, held_since_ms=NOW_MS)
+    text = InboundText(message_id="SM1", phone=PHONE, own_number=OWN_NUMBER, body="YES")
+    outcome = handle_reply(text, store=store, sender=asking, now_ms=NOW_MS + 1, token="00")
+    assert outcome.result is Result.REOPENED
+    assert status_of(store, "txn_1") is Status.IN_REVIEW

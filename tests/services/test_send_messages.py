@@ -188,7 +188,8 @@ def test_a_number_that_opted_out_is_recorded() -> None:
     challenge_payment(store, "txn_2")
     assert record(store, NotSent("21610 opted out", retryable=False, opted_out=True)) is Recorded.FAILED
     assert store.opted_out_since(PHONE) == NOW_MS
-    assert challenge_of(store, "txn_2").state is ChallengeState.CANCELLED
+    send_all(store)
+    assert challenge_of(store, "txn_2").state is ChallengeState.UNDELIVERABLE
     assert status_of(store, "txn_2") is Status.IN_REVIEW
 
 
@@ -220,7 +221,7 @@ def test_a_question_that_was_closed_before_it_left_is_not_sent() -> None:
     challenge_payment(store, "txn_1")
     say(store, "STOP")
     assert work(store, channel, now_ms=NOW_MS) == []
-    assert (question(store).state, question(store).error) == (MessageState.EXPIRED, "opted out")
+    assert (question(store).state, question(store).error) == (MessageState.EXPIRED, "question closed")
 
 
 def test_an_answer_to_a_holder_who_opted_out_is_not_sent() -> None:

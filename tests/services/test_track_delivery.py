@@ -11,7 +11,16 @@ from cardwatch.domain.provider_post import DeliveryReport
 from cardwatch.domain.transaction import Status
 from cardwatch.services.track_delivery import Tracked, track_delivery
 from tests.builders import NOW_MS, PHONE
-from tests.services.conversation import SENDER, asked, challenge_of, challenge_payment, question_id, say, status_of
+from tests.services.conversation import (
+    SENDER,
+    TTL_MS,
+    asked,
+    challenge_of,
+    challenge_payment,
+    question_id,
+    say,
+    status_of,
+)
 
 
 def question(store: MemoryStore) -> Message:
@@ -99,13 +108,27 @@ def test_a_question_that_cannot_arrive_goes_to_review_and_the_next_is_asked(stat
     assert challenge_of(store, "txn_2").state is ChallengeState.ASKED
 
 
-def test_a_text_that_the_provider_let_expire_ends_as_expired() -> None:
-    """Its challenge expired with it."""
+def test_a_text_that_the_provider_let_expire_ends_with_the_question() -> None:
+    """Its validity was the question's remaining life."""
+    store = MemoryStore()
+    asked(store, "txn_1")
+    told = DeliveryReport(
+        message_id=question(store).message_id,
+        provider_sid=question(store).provider_sid or "",
+        state=MessageState.EXPIRED,
+        error="30036 validity period expired",
+    )
+    track_delivery(told, store=store, sender=SENDER, now_ms=NOW_MS + TTL_MS - 5_000, token="00")
+    assert challenge_of(store, "txn_1").state is ChallengeState.EXPIRED
+    assert status_of(store, "txn_1") is Status.IN_REVIEW
+
+
+def test_a_text_that_expired_long_before_its_question_is_one_that_failed() -> None:
+    """The provider's own queue gave it up: the question goes another way, or to an analyst now."""
     store = MemoryStore()
     asked(store, "txn_1")
     report(store, MessageState.EXPIRED, error="30036 validity period expired")
-    assert challenge_of(store, "txn_1").state is ChallengeState.EXPIRED
-    assert status_of(store, "txn_1") is Status.IN_REVIEW
+    assert challenge_of(store, "txn_1").state is ChallengeState.UNDELIVERABLE
 
 
 def test_an_opt_out_reported_is_recorded() -> None:

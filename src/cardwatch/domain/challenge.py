@@ -88,8 +88,6 @@ class Challenge(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     asked_at_ms: int | None = None
     sent_at_ms: int | None = None
     """When a provider first took the question."""
-    last_text_at_ms: int | None = None
-    """When the latest text that asks it was taken: a late YES may be about that one."""
     steps: tuple[Step, ...] = (Step(ChannelName.SMS),)
     """The channels that can reach its holder, in the order in which they are tried."""
     step: int = 0

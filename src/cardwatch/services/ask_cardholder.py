@@ -15,7 +15,7 @@ from cardwatch.domain.account import Account
 from cardwatch.domain.challenge import Challenge, ChallengeState, ChannelName, DefaultAction
 from cardwatch.domain.changes import AddChallenge, AddMessage, Change, MoveTransaction, PutChallenge, successor
 from cardwatch.domain.errors import StoreCorrupt
-from cardwatch.domain.message import MessageKind
+from cardwatch.domain.message import Direction, Message, MessageKind, MessageState
 from cardwatch.domain.times import DAY_MS, HOUR_MS
 from cardwatch.domain.transaction import Status, Transaction, TransactionRecord
 from cardwatch.ports import Accounts, Challenges, Messages, Transactions
@@ -228,14 +228,17 @@ def expected_loss_minor(score: float, amount_minor: int) -> int:
     return round(score * 1_000_000) * amount_minor // 1_000_000
 
 
-def _asked(
-    challenge: Challenge, *, store: Challenges, others: Sequence[Challenge], now_ms: int, token: str
-) -> Challenge:
+def _asked(challenge: Challenge, *, store: Reads, others: Sequence[Challenge], now_ms: int, token: str) -> Challenge:
     """Return the challenge as asked now, with a code if a bare YES could be about another question."""
     earlier = store.recent_challenges(challenge.phone, asked_since_ms=_EVER) if challenge.phone else ()
+    quiet_since_ms = now_ms - BARE_YES_QUIET_MS
     bare = not (
         any(other.challenge_id != challenge.challenge_id for other in others)
-        or any(_reached_phone_until_ms(other) >= now_ms - BARE_YES_QUIET_MS for other in earlier)
+        or any(
+            _texted_until_ms(other, store) >= quiet_since_ms
+            for other in earlier
+            if other.expires_at_ms >= quiet_since_ms
+        )
         or any(other.user_id != challenge.user_id for other in earlier)
     )
     code = None if bare else _pick_code(challenge, earlier, token=token)
@@ -263,9 +266,18 @@ def act_at_ms(challenge: Challenge) -> int | None:
     return due_ms if due_ms < challenge.expires_at_ms else None
 
 
-def _reached_phone_until_ms(challenge: Challenge) -> int:
-    """Return when a text with the question last reached the phone, or the latest it may have, where nobody said."""
-    return challenge.expires_at_ms if challenge.last_text_at_ms is None else challenge.last_text_at_ms
+def _texted_until_ms(challenge: Challenge, store: Messages) -> int:
+    """Return when a text about a challenge last went out, or the latest it may, where nobody said; 0 if none did.
+
+    Whatever was texted about it may be what a late YES answers: question, reminder, or a prompt to answer again.
+    """
+    went = [m for m in store.messages_about(challenge.challenge_id) if _may_be_read(m)]
+    return max((m.sent_at_ms or m.expires_at_ms or challenge.expires_at_ms for m in went), default=0)
+
+
+def _may_be_read(message: Message) -> bool:
+    by_text = message.direction is Direction.OUTBOUND and message.channel == ChannelName.SMS
+    return by_text and message.state not in {MessageState.FAILED, MessageState.EXPIRED}
 
 
 def _pick_code(challenge: Challenge, earlier: Sequence[Challenge], *, token: str) -> str:

@@ -18,7 +18,7 @@ from cardwatch.domain.message import Message, MessageKind
 from cardwatch.domain.transaction import Transaction
 from cardwatch.ports import Store
 from cardwatch.services.ask_cardholder import act_at_ms, scheduled
-from cardwatch.services.questions import is_under_way, question_message, texts_left
+from cardwatch.services.questions import may_have_reached, question_message, texts_left
 from cardwatch.services.reach import Sender, why_not
 
 RETRY_DELAY_MS = 30_000
@@ -57,14 +57,16 @@ def on_next_channel(
 
 
 def once_more(challenge: Challenge, *, store: Store, sender: Sender, now_ms: int, token: str) -> list[Change] | None:
-    """Return the changes that text a question a second time after a while, None where it had its second attempt."""
+    """Return the changes that put a question a second time after a while, None where it had its second attempt."""
     record, account = store.transaction(challenge.transaction_id), store.account(challenge.user_id)
     messages = store.messages_about(challenge.challenge_id)
     tried = _count(messages, challenge.channel, MessageKind.QUESTION)
     due_at_ms = now_ms + RETRY_DELAY_MS
     if record is None or account is None or tried > 1 or due_at_ms >= challenge.expires_at_ms:
         return None
-    if challenge.channel == ChannelName.SMS and texts_left(messages) < 1:
+    if not _can_put(
+        challenge, challenge.channel, record.transaction, account, store=store, sender=sender, now_ms=now_ms
+    ):
         return None
     return _put_again(
         challenge,
@@ -116,14 +118,12 @@ def _remind(challenge: Challenge, *, store: Store, sender: Sender, now_ms: int, 
     messages = store.messages_about(challenge.challenge_id)
     passed = msgspec.structs.replace(challenge, reminded=True)
     passed = msgspec.structs.replace(passed, act_at_ms=act_at_ms(passed))
-    on_channel = [m for m in messages if m.channel == challenge.channel and is_under_way(m)]
-    out_of_texts = challenge.channel == ChannelName.SMS and texts_left(messages) < 1
-    if record is None or account is None or out_of_texts or not on_channel:
+    arrived = any(m.channel == challenge.channel and may_have_reached(m) for m in messages)
+    if record is None or account is None or not arrived:
         return [PutChallenge(successor(passed))]
-    reason = why_not(
-        account, challenge.channel, transaction=record.transaction, store=store, sender=sender, now_ms=now_ms
-    )
-    if reason is not None:
+    if not _can_put(
+        challenge, challenge.channel, record.transaction, account, store=store, sender=sender, now_ms=now_ms
+    ):
         return [PutChallenge(successor(passed))]
     quiet = sender.rules.quiet_hours
     due_at_ms = now_ms if quiet is None else quiet.end_after(now_ms, time_zone=account.time_zone)
@@ -155,14 +155,39 @@ def _next_step(
     challenge: Challenge, transaction: Transaction, account: Account, *, store: Store, sender: Sender, now_ms: int
 ) -> int | None:
     """Return the next step whose channel reaches the holder now."""
-    messages = store.messages_about(challenge.challenge_id)
-    for number in range(challenge.step + 1, len(challenge.steps)):
-        channel = challenge.steps[number].channel
-        if channel is ChannelName.SMS and (texts_left(messages) < 1 or account.phone_number != challenge.phone):
-            continue
-        if why_not(account, channel, transaction=transaction, store=store, sender=sender, now_ms=now_ms) is None:
-            return number
-    return None
+    further = range(challenge.step + 1, len(challenge.steps))
+    able = (
+        number
+        for number in further
+        if _can_put(
+            challenge,
+            challenge.steps[number].channel,
+            transaction,
+            account,
+            store=store,
+            sender=sender,
+            now_ms=now_ms,
+        )
+    )
+    return next(able, None)
+
+
+def _can_put(
+    challenge: Challenge,
+    channel: str,
+    transaction: Transaction,
+    account: Account,
+    *,
+    store: Store,
+    sender: Sender,
+    now_ms: int,
+) -> bool:
+    """Say whether a challenge may be put on a channel once more: a text only to the phone in whose queue it stands."""
+    if channel == ChannelName.SMS:
+        texts = store.messages_about(challenge.challenge_id)
+        if account.phone_number != challenge.phone or texts_left(texts) < 1:
+            return False
+    return why_not(account, channel, transaction=transaction, store=store, sender=sender, now_ms=now_ms) is None
 
 
 def _put_again(
@@ -178,7 +203,7 @@ def _put_again(
     ends_at_ms: int | None = None,
     token: str,
 ) -> list[Change]:
-    """Return the changes that put a question on its challenge's channel and note that another text is under way."""
+    """Return the changes that put a question on its challenge's channel."""
     earlier = _count(store.messages_about(challenge.challenge_id), challenge.channel, kind)
     message = question_message(
         challenge,
@@ -192,9 +217,7 @@ def _put_again(
         ends_at_ms=ends_at_ms,
         token=token,
     )
-    by_text = challenge.channel == ChannelName.SMS
-    noted = successor(challenge, last_text_at_ms=None if by_text else challenge.last_text_at_ms)
-    return [PutChallenge(noted), AddMessage(message)]
+    return [PutChallenge(successor(challenge)), AddMessage(message)]
 
 
 def _count(messages: Sequence[Message], channel: str, kind: MessageKind) -> int:

@@ -80,29 +80,31 @@ def reachable_steps(
     """
     if account is None:
         return NotReachable(Unreachable.NO_ACCOUNT)
-    if account.held_since_ms is not None:
-        return NotReachable(Unreachable.ACCOUNT_HELD)
     reasons = [
         why_not(account, step.channel, transaction=transaction, store=store, sender=sender, now_ms=now_ms)
         for step in steps
     ]
     reachable = tuple(step for step, reason in zip(steps, reasons, strict=True) if reason is None)
-    if not reachable:
-        return NotReachable(reasons[0] or Unreachable.NO_CHANNEL)
-    return reachable if account.consent else NotReachable(Unreachable.NO_CONSENT)
+    return reachable or NotReachable(reasons[0] or Unreachable.NO_CHANNEL)
 
 
 def why_not(
     account: Account, channel: str, *, transaction: Transaction, store: OptOuts, sender: Sender, now_ms: int
 ) -> Unreachable | None:
     """Return why an account cannot be asked about a payment by a channel now, None if it can."""
+    if account.held_since_ms is not None:
+        return Unreachable.ACCOUNT_HELD
     reason = _why_not_by_text(account, store) if channel == ChannelName.SMS else _why_not_by_link(account, channel)
     if reason is not None:
         return reason
     if channel not in account.channels or not sender.has(channel):
         return Unreachable.NO_CHANNEL
-    if channel != ChannelName.SMS:
-        return None
+    if not account.consent:
+        return Unreachable.NO_CONSENT
+    return _text_limit(account, transaction, sender, now_ms) if channel == ChannelName.SMS else None
+
+
+def _text_limit(account: Account, transaction: Transaction, sender: Sender, now_ms: int) -> Unreachable | None:
     limits = sender.rules.texts
     if not limits.allow_number(account.phone_changed_at_ms, now_ms=now_ms):
         return Unreachable.NUMBER_CHANGED

@@ -20,7 +20,7 @@ from cardwatch.domain.times import HOUR_MS
 from cardwatch.ports import Channel, NotSent, OnUnknown, Randomness, Sent, Store, UnknownSent
 from cardwatch.services.alerts import provider_alarm
 from cardwatch.services.questions import ASKING
-from cardwatch.services.reach import Sender
+from cardwatch.services.reach import Sender, address_of
 from cardwatch.services.track_delivery import Failure, not_delivered, question_sent
 
 LEASE_MS = 60_000
@@ -38,6 +38,8 @@ CALLBACK_BACKOFF_MAX_MS = HOUR_MS
 
 DEAD_LETTER_CONSUMER = "outbox"
 
+OPTED_OUT = "opted out"
+
 _LOOK_UP_GRACE_MS = HOUR_MS
 _LIFE_WITHOUT_EXPIRY_MS = 72 * HOUR_MS
 _ATTEMPTS = 5
@@ -51,6 +53,8 @@ class Claim(msgspec.Struct, frozen=True):
     """Whether it may have gone out already: ask the provider, do not send."""
     on_unknown: OnUnknown = OnUnknown.LOOK_UP
     """What its channel does where nobody knows whether the provider has it."""
+    refusal: str | None = None
+    """Why it may not go out any more, though it is wanted: the question goes another way."""
 
 
 class NotFound(msgspec.Struct, frozen=True):
@@ -81,29 +85,25 @@ class Recorded(StrEnum):
 def claim_messages(*, store: Store, channel: Channel, now_ms: int, limit: int, lease_ms: int = LEASE_MS) -> list[Claim]:
     """Claim up to `limit` due messages of a channel; what is not to be sent any more is put away on the way.
 
-    One that cannot be read is set aside with a dead letter, so that it holds up no other.
+    One that cannot be read, or whose challenge or account cannot, is set aside with a dead letter.
     """
     claims = []
     for message_id in store.due_message_ids(channel=channel.name, now_ms=now_ms, limit=limit):
         try:
-            message = store.message(message_id)
+            claim = _claim(message_id, channel.on_unknown, store=store, now_ms=now_ms, lease_ms=lease_ms)
         except StoreCorrupt as error:
             store.apply([SetAsideMessage(message_id), _dead_letter(message_id, message_id, str(error), now_ms)])
             continue
-        if message is None or message.state not in TO_DO or message.due_at_ms > now_ms:
-            continue  # another worker was faster
-        claim = _claimed(message, channel.on_unknown, store=store, now_ms=now_ms, lease_ms=lease_ms)
-        if isinstance(claim, Claim):
-            if store.apply([PutMessage(claim.message)]) is None:
-                claims.append(_told(claim))
-            continue
-        store.apply(claim)
+        if claim is not None:
+            claims.append(claim)
     return claims
 
 
 def deliver(claim: Claim, *, channel: Channel) -> Delivery:
     """Hand a claimed text to the provider, or look it up there; touches no store."""
     try:
+        if claim.refusal is not None:
+            return NotSent(claim.refusal, retryable=False, opted_out=claim.refusal == OPTED_OUT)
         if not claim.look_up:
             return channel.send(claim.message)
         return channel.find(claim.message) or NotFound()
@@ -150,12 +150,24 @@ def backoff_ms(attempts: int, *, token: str, ceiling_ms: int = BACKOFF_MAX_MS) -
     return int(token[:8] or "0", 16) * highest_ms >> 32
 
 
+def _claim(message_id: str, on_unknown: OnUnknown, *, store: Store, now_ms: int, lease_ms: int) -> Claim | None:
+    message = store.message(message_id)
+    if message is None or message.state not in TO_DO or message.due_at_ms > now_ms:
+        return None  # another worker was faster
+    claim = _claimed(message, on_unknown, store=store, now_ms=now_ms, lease_ms=lease_ms)
+    if not isinstance(claim, Claim):
+        store.apply(claim)
+        return None
+    return _told(claim) if store.apply([PutMessage(claim.message)]) is None else None
+
+
 def _claimed(
     message: Message, on_unknown: OnUnknown, *, store: Store, now_ms: int, lease_ms: int
 ) -> Claim | list[Change]:
     """Return the claim on a due message, or the changes that put it away."""
-    fresh = message.state is MessageState.QUEUED
+    fresh, refusal = message.state is MessageState.QUEUED, None
     if fresh or on_unknown is OnUnknown.RESEND:
+        refusal = _why_refused(message, store)
         unwanted = _why_unwanted(message, store=store, now_ms=now_ms)
         if unwanted is not None:
             return _put_away(message, MessageState.EXPIRED, unwanted, now_ms)
@@ -168,7 +180,7 @@ def _claimed(
         due_at_ms=now_ms + lease_ms,
         attempts=message.attempts + (0 if look_up else 1),
     )
-    return Claim(claimed, look_up, on_unknown)
+    return Claim(claimed, look_up, on_unknown, refusal)
 
 
 def _told(claim: Claim) -> Claim:
@@ -181,14 +193,28 @@ def _why_unwanted(message: Message, *, store: Store, now_ms: int) -> str | None:
     """Return why a message that is still to be sent is not wanted any more, None if it is."""
     if _life_ends_at_ms(message) <= now_ms:
         return "life ended"
-    if message.channel == ChannelName.SMS and store.opted_out_since(message.address) is not None:
-        return "opted out"
     challenge = store.challenge(message.challenge_id or "")
     if challenge is None:
         return None
     if message.kind in ASKING and challenge.state is not ChallengeState.ASKED:
         return "question closed"
-    return "account erased" if store.account(challenge.user_id) is None else None
+    if store.account(challenge.user_id) is None:
+        return "account erased"
+    # A question that may not go out goes another way; whatever else may not is not missed.
+    return None if message.kind is MessageKind.QUESTION else _why_refused(message, store)
+
+
+def _why_refused(message: Message, store: Store) -> str | None:
+    """Return why a message to a cardholder may not go to its address any more, None if it may."""
+    if message.channel == ChannelName.SMS and store.opted_out_since(message.address) is not None:
+        return OPTED_OUT
+    challenge = store.challenge(message.challenge_id or "") if message.kind in ASKING else None
+    account = store.account(challenge.user_id) if challenge else None
+    if account is None:
+        return None
+    if address_of(account, message.channel) != message.address:
+        return "address changed"
+    return None if account.consent and message.channel in account.channels else "consent withdrawn"
 
 
 def _outcome(
@@ -225,7 +251,7 @@ def _failed(
     message: Message, delivery: NotSent, *, store: Store, sender: Sender, now_ms: int, token: str
 ) -> list[Change]:
     changes = _put_away(message, MessageState.FAILED, delivery.error, now_ms)
-    failure = Failure(opted_out=delivery.opted_out, gone=delivery.gone)
+    failure = Failure(opted_out=delivery.opted_out, gone=delivery.gone, refused=True)
     changes += not_delivered(message, failure, store=store, sender=sender, now_ms=now_ms, token=token)
     return [*changes, *_alarm(message, delivery, store=store, sender=sender, now_ms=now_ms)]
 

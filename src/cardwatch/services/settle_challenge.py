@@ -4,6 +4,7 @@ A YES in time releases, unless somebody has called the payment fraud; a NO wins 
 is late or changed goes to a person.
 """
 
+from cardwatch.domain.account import Account
 from cardwatch.domain.challenge import Challenge, ChallengeState
 from cardwatch.domain.changes import Change, MoveTransaction
 from cardwatch.domain.label import LabelValue
@@ -36,28 +37,39 @@ def yes_to(turn: Turn, challenge: Challenge) -> Verdict:
 
 
 def _confirm(turn: Turn, challenge: Challenge) -> Verdict:
-    """Release the payment, if the answer's address is still its holder's and nobody settled it meanwhile."""
+    """Release the payment, if the answer's address is still its holder's and nobody settled it meanwhile.
+
+    What an analyst or a chargeback called fraud goes to review instead, and so does what was asked of an account that a
+    NO to another question holds since: NO wins over YES.
+    """
     account, status = turn.store.account(challenge.user_id), turn.status(challenge)
     if account is None or address_of(account, turn.channel) != turn.text.phone:
         changes = close(challenge, ChallengeState.CANCELLED, status=status, cause="phone_changed")
         return turn.outcome(Result.PHONE_CHANGED, challenge), [*changes, *turn.ask_next([challenge])]
-    called_fraud = turn.is_called_fraud(challenge)
+    doubted = _why_doubted(turn, challenge, account)
     changes = close(
         challenge,
         ChallengeState.CONFIRMED,
         status=status,
-        cause="confirmed_against_label" if called_fraud else "cardholder_confirmed",
-        to=Status.IN_REVIEW if called_fraud else Status.APPROVED,
+        cause=doubted or "cardholder_confirmed",
+        to=Status.IN_REVIEW if doubted else Status.APPROVED,
         answer="yes",
         now_ms=turn.now_ms,
     )
     if status is not Status.CHALLENGED:
         return turn.outcome(Result.REPEATED, challenge), [*changes, *turn.ask_next([challenge])]
-    if called_fraud:
+    if doubted:
         return turn.outcome(Result.REOPENED, challenge), [*changes, *turn.ask_next([challenge])]
     changes += turn.label(challenge, LabelValue.GENUINE)
     changes += turn.ack(challenge, TextKind.CONFIRMED)
     return turn.outcome(Result.CONFIRMED, challenge), [*changes, *turn.ask_next([challenge])]
+
+
+def _why_doubted(turn: Turn, challenge: Challenge, account: Account) -> str | None:
+    """Return why a clear YES releases nothing, as the cause for the log."""
+    if turn.is_called_fraud(challenge):
+        return "confirmed_against_label"
+    return "confirmed_while_held" if account.held_since_ms is not None else None
 
 
 def _yes_after_no(turn: Turn, challenge: Challenge) -> Verdict:

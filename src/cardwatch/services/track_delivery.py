@@ -18,7 +18,7 @@ from cardwatch.ports import Store
 from cardwatch.services.alerts import provider_alarm
 from cardwatch.services.ask_cardholder import ask_next, close, expire
 from cardwatch.services.escalate_challenges import on_next_channel, once_more
-from cardwatch.services.questions import ASKING, is_under_way
+from cardwatch.services.questions import ASKING, is_under_way, may_have_reached
 from cardwatch.services.reach import Sender
 
 _ATTEMPTS = 5
@@ -49,6 +49,12 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """The same again may arrive: the handset could not be reached."""
     gone: bool = False
     """The address is dead for good."""
+    refused: bool = False
+    """It provably never left: nobody has read it."""
+
+
+EARLY_MS = 60_000
+"""A provider that says "expired" so long before a question's end means its own queue, not the question."""
 
 
 def track_delivery(report: DeliveryReport, *, store: Store, sender: Sender, now_ms: int, token: str) -> Tracked:
@@ -79,9 +85,14 @@ def not_delivered(
         return changes
     if failure.gone:
         changes += forget_device(challenge.user_id, message.address, store=store)
-    if message.kind is not MessageKind.QUESTION or challenge.state is not ChallengeState.ASKED:
+    if challenge.state is not ChallengeState.ASKED:
         return changes
-    changes += _put_otherwise(message, challenge, failure, store=store, sender=sender, now_ms=now_ms, token=token)
+    if failure.expired and challenge.expires_at_ms > now_ms + EARLY_MS:
+        failure = msgspec.structs.replace(failure, expired=False)
+    if message.kind is MessageKind.QUESTION:
+        changes += _put_otherwise(message, challenge, failure, store=store, sender=sender, now_ms=now_ms, token=token)
+    elif failure.opted_out and challenge.channel == message.channel:
+        changes += on_next_channel(challenge, store=store, sender=sender, now_ms=now_ms, token=token) or []
     return changes
 
 
@@ -100,11 +111,13 @@ def _put_otherwise(
         again = once_more(challenge, store=store, sender=sender, now_ms=now_ms, token=token)
         if again is not None:
             return again
-    if current and not failure.expired:
-        further = on_next_channel(challenge, store=store, sender=sender, now_ms=now_ms, token=token)
-        if further is not None:
-            return further
     others = [m for m in store.messages_about(challenge.challenge_id) if m.message_id != message.message_id]
+    if current and not failure.expired:
+        freed = _without_phone(challenge, failure, others)
+        further = on_next_channel(freed, store=store, sender=sender, now_ms=now_ms, token=token)
+        if further is not None:
+            following = _ask_next(challenge, store=store, sender=sender, now_ms=now_ms, token=token)
+            return [*further, *following] if freed.phone != challenge.phone else further
     if any(is_under_way(other) for other in others) and not failure.expired:
         return []
     record = store.transaction(challenge.transaction_id)
@@ -113,18 +126,26 @@ def _put_otherwise(
         closed = expire(challenge, status=status, now_ms=now_ms)
     else:
         closed = close(challenge, ChallengeState.UNDELIVERABLE, status=status, cause="challenge_undeliverable")
-    return [
-        *closed,
-        *ask_next(
-            store=store,
-            phone=challenge.phone,
-            closing={challenge.challenge_id},
-            unreachable={c.user_id for c in store.open_challenges(challenge.phone)} if failure.opted_out else (),
-            sender=sender,
-            now_ms=now_ms,
-            token=token,
-        ),
-    ]
+    return [*closed, *_ask_next(challenge, store=store, sender=sender, now_ms=now_ms, token=token)]
+
+
+def _without_phone(challenge: Challenge, failure: Failure, others: Sequence[Message]) -> Challenge:
+    """Return a challenge that gives up its phone, if no text about it was read and none is to come."""
+    texts_to_come = any(step.channel is ChannelName.SMS for step in challenge.steps[challenge.step + 1 :])
+    read = any(may_have_reached(m) for m in others if m.channel == ChannelName.SMS)
+    keeps = not failure.refused or challenge.channel != ChannelName.SMS or texts_to_come or read
+    return challenge if keeps else msgspec.structs.replace(challenge, phone="")
+
+
+def _ask_next(challenge: Challenge, *, store: Store, sender: Sender, now_ms: int, token: str) -> tuple[Change, ...]:
+    return ask_next(
+        store=store,
+        phone=challenge.phone,
+        closing={challenge.challenge_id},
+        sender=sender,
+        now_ms=now_ms,
+        token=token,
+    )
 
 
 def opt_out(phone: str, *, store: Store, now_ms: int) -> list[Change]:
@@ -145,12 +166,7 @@ def question_sent(message: Message, *, store: Store, now_ms: int) -> list[Change
     challenge = store.challenge(message.challenge_id or "") if message.kind in ASKING else None
     if challenge is None:
         return []
-    sent_at_ms, text_at_ms = challenge.sent_at_ms or now_ms, challenge.last_text_at_ms
-    if message.channel == ChannelName.SMS:
-        text_at_ms = text_at_ms or now_ms
-    if (sent_at_ms, text_at_ms) == (challenge.sent_at_ms, challenge.last_text_at_ms):
-        return []
-    return [PutChallenge(successor(challenge, sent_at_ms=sent_at_ms, last_text_at_ms=text_at_ms))]
+    return [] if challenge.sent_at_ms is not None else [PutChallenge(successor(challenge, sent_at_ms=now_ms))]
 
 
 def _skip(message: Message, report: DeliveryReport) -> Tracked | None:
