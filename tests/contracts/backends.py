@@ -3,11 +3,27 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from cardwatch.adapters.memory import MemoryStore
 from cardwatch.adapters.sqlite import SqliteStore
 from cardwatch.ports import Store
 
+
+def _dynamodb(_folder: Path) -> Store:
+    """Return a store on fresh tables of the session's emulator; skips where none can run."""
+    pytest.importorskip("boto3", reason="boto3 is not installed (the extra `aws`)")
+    from tests.adapters.dynamodb.ranked import RankedStore
+    from tests.support.dynoxide import DynoxideMissing
+
+    try:
+        return RankedStore()
+    except DynoxideMissing as missing:
+        pytest.skip(str(missing))
+
+
 BACKENDS: dict[str, Callable[[Path], Store]] = {
     "memory": lambda _folder: MemoryStore(),
     "sqlite": lambda folder: SqliteStore(folder / "cardwatch.db"),
+    "dynamodb": _dynamodb,
 }
