@@ -120,6 +120,33 @@ def test_whoever_fetches_the_page_answers_nothing(site: Site) -> None:
     assert site.status(question) == "approved"
 
 
+def resolved(path: str, href: str) -> str:
+    """Return where a relative reference leads (RFC 3986, 5.2; urllib.parse would drop empty segments)."""
+    segments = path.split("/")[:-1]
+    for segment in href.split("/"):
+        if segment == "..":
+            segments.pop()
+        else:
+            segments.append(segment)
+    return "/".join(segments)
+
+
+@pytest.mark.parametrize("prefix", ["", "/cardwatch", "/a/b"])
+@pytest.mark.parametrize(
+    "opened", ["/answer/{}", "/answer/{}/", "/answer//{}", "//answer/{}", "/answer/{}//", "/answer/{}%2F"]
+)
+def test_page_leads_to_the_other_answer_wherever_it_is_served(site: Site, opened: str, prefix: str) -> None:
+    """A proxy serves the server under a path that only CARDWATCH_PUBLIC_URL names; a notification opens one page."""
+    question = site.named("german")
+    path = opened.format(question.confirm)
+    page = site.client.get(f"{site.server.url}{path}")
+    assert page.status_code == 200
+    (href,) = re.findall(r'class="instead" href="([^"]+)"', page.text)
+    led = resolved(prefix + path, href)
+    assert led.replace("//", "/") == f"{prefix}/answer/{question.deny}"
+    assert 'name="form"' in site.look(led.rpartition("/")[2]).text
+
+
 def test_page_asks_what_the_mail_asked(site: Site) -> None:
     """Institution, amount, merchant, one button, and digits for a YES alone."""
     question = site.fresh()
@@ -160,11 +187,11 @@ def test_every_answer_keeps_the_link_to_itself(site: Site) -> None:
 def test_the_page_of_a_yes_leads_to_the_no(site: Site) -> None:
     """A notification opens one page only; from the page of a NO nothing leads to a YES."""
     question = site.fresh()
-    assert f'href="/answer/{question.deny}"' in site.look(question.confirm).text
+    assert f'href="{question.deny}"' in site.look(question.confirm).text
     page = site.look(question.deny).text
     assert question.deny not in page
     assert question.confirm not in page
-    assert 'href="/answer' not in page
+    assert 'class="instead"' not in page
 
 
 def test_page_is_in_the_language_of_the_message(site: Site) -> None:

@@ -38,8 +38,8 @@ class Form(msgspec.Struct, frozen=True):
     token: str
     """What the form carries."""
     asks_digits: bool
-    deny_path: str | None = None
-    """Where the page of the link that denies is; None on that page itself."""
+    deny_href: str | None = None
+    """Where the page of the link that denies is, seen from this one; None on that page itself."""
 
 
 def headers() -> dict[str, str]:
@@ -111,9 +111,9 @@ def _form(form: Form, spoken: Language, *, wrong_digits: bool) -> str:
 
 def _deny_instead(form: Form, spoken: Language) -> str:
     """Return the way to the other answer: a notification opens one page only."""
-    if form.deny_path is None:
+    if form.deny_href is None:
         return ""
-    return f'<a class="instead" href="{html.escape(form.deny_path)}">{html.escape(spoken.page.deny)}</a>'
+    return f'<a class="instead" href="{html.escape(form.deny_href)}">{html.escape(spoken.page.deny)}</a>'
 
 
 def _digits(spoken: Language, *, wrong: bool) -> str:

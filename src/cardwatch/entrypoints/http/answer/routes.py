@@ -61,7 +61,7 @@ class AnswerPage(Controller):
         application: Application = state.application
         token = _token(request)
         page = application.look_at_link(token)
-        return _bare(request, INVALID) if page is None else _shown(application, token, page)
+        return _bare(request, INVALID) if page is None else _shown(request, token, page)
 
     @post(_PATHS, status_code=200)
     async def answer(self, request: AnyRequest, state: State) -> Response[str]:
@@ -73,18 +73,18 @@ class AnswerPage(Controller):
         if page is None:
             return _bare(request, INVALID)
         if not fields.get(FORM_FIELD):
-            return _shown(application, token, page, NOT_TAKEN)
+            return _shown(request, token, page, NOT_TAKEN)
         digits = "".join(fields.get(DIGITS_FIELD, "").split())
         try:
             result = await application.answer_link(token, form=fields[FORM_FIELD], digits=digits or None)
         except OperatingError as error:
             _log.error("link_not_answered", error=type(error).__name__)
-            return _shown(application, token, page, UNAVAILABLE)
+            return _shown(request, token, page, UNAVAILABLE)
         _log.info("link_answered", result=result.value)
         if result is LinkResult.INVALID:  # the link holds, so it was the form that did not
-            return _shown(application, token, page, NOT_TAKEN)
+            return _shown(request, token, page, NOT_TAKEN)
         if result is LinkResult.WRONG_DIGITS:
-            return _shown(application, token, page, SAYINGS[result])
+            return _shown(request, token, page, SAYINGS[result])
         return _outcome(page, SAYINGS[result])
 
 
@@ -106,14 +106,24 @@ async def _fields(request: AnyRequest) -> dict[str, str]:
     return dict(reversed(pairs))
 
 
-def _shown(application: Application, token: str, page: LinkPage, saying: Saying | None = None) -> Response[str]:
+def _beside(request: AnyRequest, token: str) -> str:
+    """Return the way to another link's page from the one that was opened, whatever its address begins with.
+
+    A proxy may serve it under a path that this server never sees, and a mail program may have doubled a slash.
+    """
+    asked: bytes = request.scope.get("raw_path") or b""
+    return "../" * asked.partition(f"{AnswerPage.path}/".encode())[2].count(b"/") + token
+
+
+def _shown(request: AnyRequest, token: str, page: LinkPage, saying: Saying | None = None) -> Response[str]:
     """Return the page with its form, while the link takes an answer; `saying` is what is said above it."""
+    application: Application = request.app.state.application
     said = saying or (SAYINGS[page.notice] if page.notice else None)
     if not page.answerable:
         return _outcome(page, SAYINGS[page.notice] if page.notice else INVALID)
     deny = application.deny_token(token) if page.action is LinkAction.CONFIRM else None
-    deny_path = None if deny is None else f"{AnswerPage.path}/{deny}"
-    form = Form(page.action, application.form_token(token), page.asks_digits, deny_path)
+    deny_href = None if deny is None else _beside(request, deny)
+    form = Form(page.action, application.form_token(token), page.asks_digits, deny_href)
     text = question_page(page.subject, form, saying=said, language_code=page.language)
     return _response(text, said)
 
