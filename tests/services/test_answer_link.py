@@ -12,7 +12,7 @@ from cardwatch.domain.challenge import ChallengeState
 from cardwatch.domain.changes import AddMessage, Change, EraseAccount, PutAccount, PutChallenge, PutMessage, successor
 from cardwatch.domain.errors import Contended
 from cardwatch.domain.label import LabelSource, LabelValue
-from cardwatch.domain.message import MessageState
+from cardwatch.domain.message import MessageKind, MessageState
 from cardwatch.domain.transaction import Status
 from cardwatch.ports import Store
 from cardwatch.services.answer_link import LinkPage, LinkResult, answer_link, look_at_link
@@ -148,6 +148,36 @@ def test_wrong_digits_confirm_nothing_and_lock_at_the_third(store: Store, digits
     assert stands(store, question) == ASKED
     assert press(store, question.deny, None) is Result.DENIED
     assert stands(store, question) == DENIED
+
+
+def test_another_message_about_the_question_gives_no_more_guesses(store: Store) -> None:
+    """A reminder's link counts the same wrong digits, and locks with it; the other link still denies."""
+    question = ask(store)
+    reminder = msgspec.structs.replace(
+        question.message,
+        message_id=f"{question.message.message_id}:reminder",
+        kind=MessageKind.REMINDER,
+        nonce="f" * 32,
+    )
+    assert store.apply([AddMessage(reminder)]) is None
+    first = link_of(question.confirm)
+    second = msgspec.structs.replace(first, message_id=reminder.message_id, nonce="f" * 32)
+
+    def guess(link: AnswerLink, digits: str) -> Result | LinkResult:
+        return answer_link(link, digits=digits, store=store, sender=MAILER, now_ms=NOW_MS, token="7e57")
+
+    assert [guess(link, "0000") for link in (first, second, first)] == [
+        LinkResult.WRONG_DIGITS,
+        LinkResult.WRONG_DIGITS,
+        LinkResult.LOCKED,
+    ]
+    for link in (first, second):
+        assert guess(link, CARD) is LinkResult.LOCKED
+        page = look_at_link(link, store=store, sender=MAILER, now_ms=NOW_MS)
+        assert page is not None
+        assert page.notice is LinkResult.LOCKED
+    assert stands(store, question) == ASKED
+    assert press(store, question.deny, None) is Result.DENIED
 
 
 @pytest.mark.parametrize("digits", [None, "", "739", "73910", "739a", "\u0667\u0663\u0669\u0661", "7391\n", " 7391"])

@@ -151,7 +151,7 @@ class Watch:
         own = account is not None and act.address in account.addresses
         if act.meaning is not Meaning.YES or judged or not own or record.status is not Status.CHALLENGED:
             return None
-        locked = store.message(f"link:{message.nonce}:wrong:{WRONG_DIGITS_MAX}") is not None
+        locked = store.message(f"link:{challenge.challenge_id}:wrong:{WRONG_DIGITS_MAX}") is not None
         proven = act.code == challenge.code if by_text else act.digits == last_four_of(record.transaction.card)
         return Result.CONFIRMED if proven and not locked else None
 

@@ -26,7 +26,7 @@ from cardwatch.services.reply_turn import Result, Turn, Verdict
 from cardwatch.services.settle_challenge import deny, no_to_closed, yes_to
 
 WRONG_DIGITS_MAX = 3
-"""Wrong digits after which a link confirms no more; of 10,000 possible ones."""
+"""Wrong digits after which no link to a question confirms it any more, whichever message it was in; of 10,000."""
 
 _ATTEMPTS = 5
 _LAST_FOUR = re.compile(r"[0-9]{4}")
@@ -128,7 +128,7 @@ def _standing_of(
     confirms = link.action is LinkAction.CONFIRM
     if store.message(_answer_id(link)) is not None:
         return _said_before(link, challenge), False
-    if confirms and _free_note(link, store) is None:
+    if confirms and _free_note(challenge, store) is None:
         return LinkResult.LOCKED, False
     match challenge.state:
         case ChallengeState.ASKED if challenge.expires_at_ms > now_ms:
@@ -160,14 +160,17 @@ def _answer_id(link: AnswerLink) -> str:
     return f"link:{link.nonce}:{link.action}"
 
 
-def _free_note(link: AnswerLink, store: Store | StoreReader) -> str | None:
-    """Return the id under which the next wrong digits are noted, None once there were too many."""
-    notes = (_wrong_id(link, number + 1) for number in range(WRONG_DIGITS_MAX))
+def _free_note(challenge: Challenge, store: Store | StoreReader) -> str | None:
+    """Return the id under which the next wrong digits are noted, None once there were too many.
+
+    They are counted for the question: a reminder or another channel gives whoever guesses no more tries.
+    """
+    notes = (_wrong_id(challenge, number + 1) for number in range(WRONG_DIGITS_MAX))
     return next((note for note in notes if store.message(note) is None), None)
 
 
-def _wrong_id(link: AnswerLink, number: int) -> str:
-    return f"link:{link.nonce}:wrong:{number}"
+def _wrong_id(challenge: Challenge, number: int) -> str:
+    return f"link:{challenge.challenge_id}:wrong:{number}"
 
 
 def _turn(
@@ -201,7 +204,7 @@ def _decide(link: AnswerLink, asked: Asked, turn: Turn, digits: str | None) -> t
     if turn.store.message(turn.text.message_id) is not None:
         return _said_before(link, asked.challenge), []
     if link.action is LinkAction.CONFIRM:
-        refused = _refuse_digits(link, asked, turn, digits)
+        refused = _refuse_digits(asked, turn, digits)
         if refused is not None:
             return refused
     outcome, changes = _settle(turn, asked.challenge)
@@ -216,10 +219,8 @@ def _settle(turn: Turn, challenge: Challenge) -> Verdict:
     return deny(turn, [challenge]) if challenge.state is ChallengeState.ASKED else no_to_closed(turn, challenge)
 
 
-def _refuse_digits(
-    link: AnswerLink, asked: Asked, turn: Turn, digits: str | None
-) -> tuple[LinkResult, list[Change]] | None:
-    """Return why a confirmation is not taken, and the note of it: a link that is guessed at locks.
+def _refuse_digits(asked: Asked, turn: Turn, digits: str | None) -> tuple[LinkResult, list[Change]] | None:
+    """Return why a confirmation is not taken, and the note of it: a question that is guessed at locks.
 
     What no card ends in is no guess: a program that presses the button must not lock the link before its reader comes.
     """
@@ -227,14 +228,14 @@ def _refuse_digits(
     wanted = last_four_of(record.transaction.card) if record else None
     if wanted is None:
         return None
-    free = _free_note(link, turn.store)
+    free = _free_note(asked.challenge, turn.store)
     if free is None:
         return LinkResult.LOCKED, []
     if digits is None or not _LAST_FOUR.fullmatch(digits):
         return LinkResult.WRONG_DIGITS, []
     if hmac.compare_digest(digits, wanted):
         return None
-    was_last = free == _wrong_id(link, WRONG_DIGITS_MAX)
+    was_last = free == _wrong_id(asked.challenge, WRONG_DIGITS_MAX)
     return LinkResult.LOCKED if was_last else LinkResult.WRONG_DIGITS, [_received(turn, asked, free)]
 
 
