@@ -8,7 +8,7 @@ import pytest
 from cardwatch.adapters.memory import MemoryStore
 from cardwatch.adapters.models import open_scorer
 from cardwatch.domain.changes import PutAccount
-from cardwatch.domain.decision import Decision, Direction
+from cardwatch.domain.decision import FALLBACK_MARK, Decision, Direction
 from cardwatch.domain.policy import Policy
 from cardwatch.domain.transaction import TransactionRecord
 from cardwatch.features.engine import default_engine
@@ -73,6 +73,16 @@ def test_what_cannot_be_explained_says_why(approved: TransactionRecord, fields: 
     refused = explain_transaction(changed(approved, **fields), judges=JUDGES)
     assert isinstance(refused, NotExplained)
     assert why in refused.why
+
+
+def test_what_the_same_model_scored_in_another_ones_place_is_explained(approved: TransactionRecord) -> None:
+    """The mark says who was asked first, not that the model is another; it stays in the answer."""
+    marked = changed(approved, model_version=SCORER.model_version + FALLBACK_MARK)
+    explained = explain_transaction(marked, judges=JUDGES)
+    assert isinstance(explained, Explained)
+    assert explained.model_version == SCORER.model_version + FALLBACK_MARK
+    other = explain_transaction(changed(approved, model_version="older-1" + FALLBACK_MARK), judges=JUDGES)
+    assert isinstance(other, NotExplained)
 
 
 def test_a_payment_nobody_scored_is_not_explained() -> None:

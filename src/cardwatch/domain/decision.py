@@ -4,6 +4,9 @@ from enum import StrEnum
 
 import msgspec
 
+FALLBACK_MARK = "; fallback"
+"""What ends the version of a model that stood in for one that could not be reached."""
+
 
 class Outcome(StrEnum):
     """What the policy wants done with a payment."""

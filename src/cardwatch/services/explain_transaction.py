@@ -5,7 +5,7 @@ import struct
 
 import msgspec
 
-from cardwatch.domain.decision import Decision, Explanation
+from cardwatch.domain.decision import FALLBACK_MARK, Decision, Explanation
 from cardwatch.domain.transaction import TransactionRecord
 from cardwatch.services.score_transaction import Judges
 
@@ -34,7 +34,7 @@ def explain_transaction(record: TransactionRecord, *, judges: Judges) -> Explain
     if decision is None or decision.score is None or decision.vector is None or decision.model_version is None:
         return NotExplained("no model has scored this payment")
     version = decision.model_version
-    if version != scorer.model_version:
+    if version.removesuffix(FALLBACK_MARK) != scorer.model_version.removesuffix(FALLBACK_MARK):
         return NotExplained(f"this payment was scored by model {version}; loaded is {scorer.model_version}")
     spec_hash = decision.spec_hash or ""
     if spec_hash != judges.engine.spec_hash:

@@ -8,12 +8,9 @@ import logging
 import threading
 from collections.abc import Sequence
 
-from cardwatch.domain.decision import Explanation, Reason
+from cardwatch.domain.decision import FALLBACK_MARK, Explanation, Reason
 from cardwatch.domain.errors import OperatingError
 from cardwatch.ports import Clock, Scorer
-
-FALLBACK_MARK = "; fallback"
-"""What ends the version of the model that stood in."""
 
 FAILURES_MAX = 3
 """Failures in a row after which the first scorer is left alone."""
