@@ -20,17 +20,19 @@ from cardwatch.domain.changes import (
     PutAccount,
     PutChallenge,
     PutMessage,
+    PutOptOut,
     PutState,
     RemoveDeadLetter,
     SetCursor,
 )
 from cardwatch.domain.label import LabelSource
-from cardwatch.domain.message import MessageState
+from cardwatch.domain.message import MessageKind, MessageState
 from cardwatch.domain.transaction import Status
 from cardwatch.ports import Store
 from tests.builders import (
     NOW_MS,
     OTHER_PHONE,
+    PHONE,
     make_account,
     make_challenge,
     make_decision,
@@ -353,6 +355,45 @@ def test_erasing_spares_other_accounts(world: Store) -> None:
     assert world.challenge("chl_2") == other
     assert world.message("theirs") == theirs
     assert world.message("chl_2:question") == msgspec.structs.replace(text, transaction_id=None)
+
+
+def test_an_opt_out_outlives_an_erasure(world: Store) -> None:
+    """Not to be texted again is what the number's holder asked for."""
+    assert world.apply([PutOptOut(PHONE, NOW_MS), EraseAccount("user_001")]) is None
+    assert world.opted_out_since(PHONE) == NOW_MS
+
+
+def test_erasing_spares_callbacks_and_alerts(world: Store) -> None:
+    """They name no person, and the payment system and the analysts are still told."""
+    told = [
+        make_message(
+            kind.value, kind=kind, channel=kind.value, address="https://pay.example/", body="{}", challenge_id=None
+        )
+        for kind in (MessageKind.CALLBACK, MessageKind.ALERT)
+    ]
+    assert world.apply([*map(AddMessage, told), EraseAccount("user_001")]) is None
+    assert [world.message(message.message_id) for message in told] == told
+    for message in told:
+        assert list(world.due_message_ids(channel=message.channel, now_ms=NOW_MS, limit=10)) == [message.message_id]
+
+
+def test_erasing_ends_links(world: Store) -> None:
+    """What makes a message's links valid goes with its words."""
+    mail = make_message("mail", channel="email", address="ada@example.com", nonce="0dd", state=MessageState.ACCEPTED)
+    assert world.apply([AddMessage(mail), EraseAccount("user_001")]) is None
+    erased = world.message("mail")
+    assert erased is not None
+    assert (erased.nonce, erased.body, erased.state) == (None, "", MessageState.ACCEPTED)
+
+
+def test_erasing_reaches_what_came_from_former_numbers(world: Store) -> None:
+    """Texts from a number that the account had before are erased, those from other numbers are not."""
+    former = make_account(version=2, phone_number=OTHER_PHONE, former_addresses=(PHONE,))
+    stranger = make_reply("SM3", "who is this", address="+12025550103")
+    texts = [make_reply("SM1", "it is Ada"), make_reply("SM2", "Ada again", address=OTHER_PHONE), stranger]
+    assert world.apply([PutAccount(former), *map(AddMessage, texts), EraseAccount("user_001")]) is None
+    kept = [world.message(text.message_id) for text in texts]
+    assert [text.body if text else None for text in kept] == ["", "", "who is this"]
 
 
 def test_an_erased_account_may_come_back(world: Store) -> None:

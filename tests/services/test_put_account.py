@@ -22,10 +22,10 @@ class Nowhere:
         return make_place(country=country) if text == "Seattle" else None
 
 
-def put(store: MemoryStore, **fields: Any) -> Account:
+def put(store: MemoryStore, *, now_ms: int = NOW_MS, **fields: Any) -> Account:
     """Replace user_001."""
     submission = msgspec.convert(fields, AccountSubmission)
-    return put_account("user_001", submission, store=store, gazetteer=Nowhere(), now_ms=NOW_MS).account
+    return put_account("user_001", submission, store=store, gazetteer=Nowhere(), now_ms=now_ms).account
 
 
 def store_with(**fields: Any) -> MemoryStore:
@@ -81,6 +81,28 @@ def test_a_changed_number_is_noted_with_its_time() -> None:
     store = store_with(phone_number=PHONE)
     assert put(store, phone_number=None).phone_changed_at_ms == NOW_MS
     assert put(store, phone_number=OTHER_PHONE).phone_changed_at_ms == NOW_MS
+
+
+def test_a_number_after_a_removal_is_a_change() -> None:
+    """Who takes the number away first and gives another one later gets around no limit; nor with the same one."""
+    for later in (OTHER_PHONE, PHONE):
+        store = store_with(phone_number=PHONE)
+        assert put(store, phone_number=None, now_ms=NOW_MS).phone_changed_at_ms == NOW_MS
+        assert put(store, phone_number=None, now_ms=NOW_MS + 1).phone_changed_at_ms == NOW_MS
+        assert put(store, phone_number=later, now_ms=NOW_MS + 2).phone_changed_at_ms == NOW_MS + 2
+
+
+def test_former_numbers_and_addresses_are_remembered() -> None:
+    """Each once, the latest last, 20 at most; one that came back is no former one."""
+    store = store_with(phone_number=PHONE, email="one@example.com")
+    assert put(store, phone_number=PHONE, email="one@example.com").former_addresses == ()
+    changed = put(store, phone_number=OTHER_PHONE, email="two@example.com")
+    assert changed.former_addresses == (PHONE, "one@example.com")
+    assert set(changed.addresses) == {OTHER_PHONE, "two@example.com", PHONE, "one@example.com"}
+    assert put(store, phone_number=PHONE).former_addresses == ("one@example.com", OTHER_PHONE, "two@example.com")
+    for number in range(30):
+        account = put(store, phone_number=PHONE, email=f"{number}@example.com")
+    assert account.former_addresses == tuple(f"{number}@example.com" for number in range(9, 29))
 
 
 def test_release_of_an_account_that_is_not_held_writes_nothing() -> None:

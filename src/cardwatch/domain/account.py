@@ -55,12 +55,15 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     held_since_ms: int | None = None
     """Set by a NO: suspicious payments go to review until an analyst releases the account."""
     phone_changed_at_ms: int | None = None
-    """When its number last took another one's place; None while it has its first."""
+    """When its number was last replaced or taken away, or given after that; None while it has its first."""
+    former_addresses: tuple[str, ...] = ()
+    """Numbers and e-mail addresses that it had before, oldest first: an erasure finds by them what came from there."""
     created_at_ms: int = 0
     version: int = 1
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """Every address that messages to its holder may have gone to by now."""
+        """Every address that messages to its holder may have gone to by now, or come from."""
         push = self.push.address if self.push else None
-        return tuple(address for address in (self.phone_number, self.email, push) if address)
+        present = (self.phone_number, self.email, push)
+        return tuple(dict.fromkeys(address for address in (*present, *self.former_addresses) if address))

@@ -89,7 +89,9 @@ class EraseAccount(msgspec.Struct, frozen=True):
 
     Its row goes, and so does the feature state of the account and of its pairs with merchants; its payments,
     challenges, labels and messages stay under the same ids without personal data. Its messages are those about its
-    payments or challenges, and those to or from its numbers and addresses that are about nobody's.
+    payments or challenges, and those to or from its numbers and addresses, former ones included, that are about
+    nobody's; callbacks and alerts name no person and stay as they are. An opt-out stays too: it belongs to the number,
+    and never to be texted again is what its holder asked for.
     """
 
     user_id: str

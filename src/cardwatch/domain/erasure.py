@@ -8,8 +8,10 @@ import msgspec
 from cardwatch.domain.challenge import Challenge
 from cardwatch.domain.changes import successor
 from cardwatch.domain.label import Label
-from cardwatch.domain.message import TO_DO, Direction, Message, MessageState
+from cardwatch.domain.message import TO_DO, Direction, Message, MessageKind, MessageState
 from cardwatch.domain.transaction import Transaction
+
+_ABOUT_PAYMENTS = frozenset({MessageKind.CALLBACK, MessageKind.ALERT})
 
 
 def erased_phone(user_id: str) -> str:
@@ -27,14 +29,20 @@ def erased_challenge(challenge: Challenge) -> Challenge:
     return successor(challenge, phone=erased_phone(challenge.user_id))
 
 
+def names_a_person(message: Message) -> bool:
+    """Say whether a message holds personal data: callbacks and alerts carry ids and amounts, and are still sent."""
+    return message.kind not in _ABOUT_PAYMENTS
+
+
 def erased_message(message: Message, user_id: str) -> Message:
-    """Drop body, address and the provider's words; a text that was not sent yet is sent no more."""
+    """Drop body, address, the provider's words, and what makes its links valid; one not sent yet is sent no more."""
     stopped = message.direction is Direction.OUTBOUND and message.state in TO_DO
     return successor(
         message,
         address=erased_phone(user_id),
         subject=None,
         body="",
+        nonce=None,
         error="account erased" if stopped else None,
         state=MessageState.EXPIRED if stopped else message.state,
     )

@@ -9,6 +9,9 @@ from cardwatch.domain.errors import Contended
 from cardwatch.domain.place import Place, place_at
 from cardwatch.ports import Gazetteer, Store
 
+FORMER_ADDRESSES_MAX = 20
+"""Numbers and e-mail addresses that an account remembers to have had; the oldest go first."""
+
 _ATTEMPTS = 3
 
 
@@ -58,17 +61,29 @@ def build_account(
         held_since_ms=current.held_since_ms if current else None,
         push=_push(submission.push),
         phone_changed_at_ms=_phone_changed_at_ms(current, phone, now_ms),
+        former_addresses=_former_addresses(current, phone, submission.email),
         created_at_ms=current.created_at_ms if current else now_ms,
         version=current.version + 1 if current else 1,
     )
 
 
 def _phone_changed_at_ms(current: Account | None, phone: str | None, now_ms: int) -> int | None:
-    """Return when the account's number took another one's place; a first number is no change."""
+    """Return when the account's number last changed; a first number is no change, one after a removal is."""
     if current is None:
         return None
-    changed = current.phone_number is not None and phone != current.phone_number
-    return now_ms if changed else current.phone_changed_at_ms
+    had_one = current.phone_number is not None or current.phone_changed_at_ms is not None
+    return now_ms if had_one and phone != current.phone_number else current.phone_changed_at_ms
+
+
+def _former_addresses(current: Account | None, phone: str | None, email: str | None) -> tuple[str, ...]:
+    """Return the numbers and e-mail addresses that an account had before, the latest last, each once."""
+    if current is None:
+        return ()
+    replaced = [
+        before for before, now in ((current.phone_number, phone), (current.email, email)) if before and before != now
+    ]
+    kept = [address for address in current.former_addresses if address not in (*replaced, phone, email)]
+    return (*kept, *replaced)[-FORMER_ADDRESSES_MAX:]
 
 
 def _push(submission: PushSubmission | None) -> PushTarget | None:

@@ -29,7 +29,13 @@ from cardwatch.domain.changes import (
     require_challenge_move,
     require_payment_move,
 )
-from cardwatch.domain.erasure import erased_challenge, erased_label, erased_message, erased_transaction
+from cardwatch.domain.erasure import (
+    erased_challenge,
+    erased_label,
+    erased_message,
+    erased_transaction,
+    names_a_person,
+)
 from cardwatch.domain.label import log_detail
 from cardwatch.domain.message import TO_DO, Direction, Message
 from cardwatch.domain.transaction import Status, TransactionRecord
@@ -182,10 +188,9 @@ class MemoryStore(MemoryReads):
             return False
         challenges = [c for c in self._tables.challenges.values() if c.user_id == user_id]
         addresses = {c.phone for c in challenges if c.phone} | set(account.addresses)
-        for message in list(self._tables.messages.values()):
+        for message in list(filter(names_a_person, self._tables.messages.values())):
             if self._owner(message) == user_id or (self._owner(message) is None and message.address in addresses):
                 self._keep_message(erased_message(message, user_id))
-        self._erase_opt_outs(user_id, addresses)
         for challenge in challenges:
             self._tables.challenges.put(challenge.challenge_id, erased_challenge(challenge))
         for key, record in list(self._tables.payments.items()):
@@ -198,13 +203,6 @@ class MemoryStore(MemoryReads):
         self._erase_states(user_id)
         self._tables.accounts.remove(user_id)
         return True
-
-    def _erase_opt_outs(self, user_id: str, addresses: set[str]) -> None:
-        """Forget the opt-outs of numbers that no other account has."""
-        kept = {one.phone_number for one in self._tables.accounts.values() if one.user_id != user_id}
-        for address in addresses - kept:
-            if address in self._tables.opt_outs:
-                self._tables.opt_outs.remove(address)
 
     def _erase_states(self, user_id: str) -> None:
         pairs = user_id + PAIR_SEPARATOR

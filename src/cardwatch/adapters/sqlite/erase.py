@@ -15,7 +15,13 @@ from cardwatch.adapters.sqlite.codecs import (
     encode,
 )
 from cardwatch.adapters.sqlite.connection import Database
-from cardwatch.domain.erasure import erased_challenge, erased_label, erased_message, erased_transaction
+from cardwatch.domain.erasure import (
+    erased_challenge,
+    erased_label,
+    erased_message,
+    erased_transaction,
+    names_a_person,
+)
 from cardwatch.features.engine import PAIR_SEPARATOR
 
 _ACCOUNT: Final = "SELECT body FROM accounts WHERE user_id = ?"
@@ -53,7 +59,6 @@ def erase_account(database: Database, user_id: str) -> bool:
     phones = {phone for (phone,) in database.all(_PHONES, (user_id,))}
     addresses = {address for address in (*phones, *decode_account(row[0]).addresses) if address}
     _erase_messages(database, user_id, sorted(addresses))
-    _erase_opt_outs(database, user_id, sorted(addresses))
     _erase_challenges(database, user_id)
     _erase_transactions(database, user_id)
     database.run(_DELETE_STATES, (user_id, PAIR_SEPARATOR, _AFTER_SEPARATOR))
@@ -62,18 +67,13 @@ def erase_account(database: Database, user_id: str) -> bool:
     return True
 
 
-def _erase_opt_outs(database: Database, user_id: str, addresses: list[str]) -> None:
-    """Forget the opt-outs of numbers that no other account has."""
-    others = "SELECT 1 FROM accounts WHERE user_id <> ? AND json_extract(CAST(body AS TEXT), '$.phone_number') = ?"
-    for address in addresses:
-        if database.one(others, (user_id, address)) is None:
-            database.run("DELETE FROM opt_outs WHERE phone = ?", (address,))
-
-
 def _erase_messages(database: Database, user_id: str, addresses: list[str]) -> None:
     sql = "UPDATE messages SET address = ?, due_at_ms = NULL, version = ?, body = ? WHERE message_id = ?"
     for (body,) in database.all(_MESSAGES, (user_id, encode(addresses).decode())):
-        message = erased_message(decode_message(body), user_id)
+        stored = decode_message(body)
+        if not names_a_person(stored):
+            continue
+        message = erased_message(stored, user_id)
         database.run(sql, (message.address, message.version, encode(message), message.message_id))
 
 
