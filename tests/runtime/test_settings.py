@@ -4,7 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from cardwatch.domain.answer_link import read_link
+from cardwatch.runtime.keys import link_key
+from cardwatch.runtime.open_channels import link_life_ms, link_maker
 from cardwatch.runtime.settings import TABLE, Setting, Settings, WrongSetting, is_loopback, read_settings
+from tests.builders import make_message
 
 SECRET = "a-secret-nobody-may-see"
 GUIDE_NAMES = {"TRANSACTIONS_TABLE", "ACCOUNTS_TABLE", "SAGEMAKER_ENDPOINT_NAME", "NOTIFY_LAMBDA_NAME"}
@@ -12,8 +16,11 @@ GUIDE_NAMES = {"TRANSACTIONS_TABLE", "ACCOUNTS_TABLE", "SAGEMAKER_ENDPOINT_NAME"
 WRONG = {
     "CARDWATCH_PORT": ["x", "-1", "65536", "8000.5", "1" * 20, "80\u0660\u0660"],
     "CARDWATCH_PUBLIC_URL": ["shop.example", "ftp://x", "https://", "https://x?a=b", "https://x#f", "http://[::1", "http://x:y",
-                             "http://x:99999"],
+                             "http://x:99999", "http://pay.example", "http://192.168.1.5:8000", "https://u:p@pay.example",
+                             "https://:p@pay.example", "https://@pay.example", "https://pay.example:0", "http://127.0.0.1:0",
+                             "https://pay.example/a b", "https://pay.example/a\nb"],
     "CARDWATCH_API_KEYS": ["ops", "ops:short", f"o ps:{SECRET}", f":{SECRET}", f"ops:{SECRET},ops:{SECRET}"],
+    "CARDWATCH_INSTITUTION": ["Bank\r\nBcc: x@y.example", "Bank\x00"],
     "CARDWATCH_DECISION_TIMEOUT_MS": ["-1", "60001", "half"],
     "CARDWATCH_CHALLENGE_TTL_S": ["0", "36001", "30m"],
     "CARDWATCH_CHANGE_WINDOW_S": ["-1", "x"],
@@ -22,7 +29,8 @@ WRONG = {
     "CARDWATCH_EMAIL_FROM": ["bank", "a@b@c", "Bank <fraud@bank.example>", "x@y, z@y", "a b@c"],
     "CARDWATCH_SMTP_SECURITY": ["ssl", "plain"],
     "CARDWATCH_SMTP_PORT": ["0", "mail"],
-    "CARDWATCH_CALLBACK_URL": ["http://shop.example/hook", "shop.example", "https://u:p@x/", "ftp://x", "https://"],
+    "CARDWATCH_CALLBACK_URL": ["http://shop.example/hook", "shop.example", "https://u:p@x/", "ftp://x", "https://",
+                               "https://:p@x/", "https://x:99999/", "https://x:0/", "https://x/a\r\nb", "https://[x/"],
     "TRANSACTIONS_TABLE": ["ab", "a table", "t/x"],
     "CARDWATCH_SCORING": ["later", "sync"],
     "CARDWATCH_CORS_ORIGIN": ["shop.example", "https://shop.example/path"],
@@ -158,6 +166,13 @@ def test_signatures_are_made_for_a_real_url(environment: dict[str, str], url: st
         ({"CARDWATCH_VAPID_PRIVATE_KEY": SECRET}, "CARDWATCH_VAPID_SUBJECT"),
         ({"CARDWATCH_CALLBACK_URL": "https://shop.example/hook"}, "CARDWATCH_CALLBACK_SECRET"),
         ({"CARDWATCH_CALLBACK_SECRET": SECRET}, "CARDWATCH_CALLBACK_URL"),
+        ({"CARDWATCH_EMAIL_FROM": "a@b.example", "CARDWATCH_SMTP_HOST": "mail"}, "CARDWATCH_PUBLIC_URL"),
+        ({"CARDWATCH_EMAIL_FROM": "a@b.example", "AWS_REGION": "us-east-1"}, "CARDWATCH_PUBLIC_URL"),
+        ({"CARDWATCH_FCM_CREDENTIALS": "key.json"}, "CARDWATCH_PUBLIC_URL"),
+        (
+            {"CARDWATCH_VAPID_PRIVATE_KEY": SECRET, "CARDWATCH_VAPID_SUBJECT": "mailto:a@b.example"},
+            "CARDWATCH_PUBLIC_URL",
+        ),
     ],
 )
 def test_half_of_a_channel_is_refused(given: dict[str, str], needed: str) -> None:
@@ -165,3 +180,44 @@ def test_half_of_a_channel_is_refused(given: dict[str, str], needed: str) -> Non
     with pytest.raises(WrongSetting) as refused:
         read_settings(given)
     assert str(refused.value) == f"{needed} is needed beside {next(iter(given))}"
+
+
+@pytest.mark.parametrize(
+    "url", ["https://pay.example", "https://pay.example:8443/cardwatch", "http://127.0.0.1:8000", "http://[::1]:8000"]
+)
+def test_links_lead_over_https_or_to_this_machine(url: str) -> None:
+    """Loopback in clear is for trials on one machine."""
+    settings = read_settings(
+        {"CARDWATCH_EMAIL_FROM": "a@b.example", "CARDWATCH_SMTP_HOST": "mail", "CARDWATCH_PUBLIC_URL": url}
+    )
+    assert settings.effective_public_url == url
+
+
+@pytest.mark.parametrize(
+    ("change_window_s", "life_h"), [(0, 72), (3600, 72), (62 * 3600, 72), (63 * 3600, 73), (30 * 86_400, 730)]
+)
+def test_links_live_as_long_as_a_yes_can_be_taken_back(change_window_s: int, life_h: int) -> None:
+    """Three days after the question at least; a question itself lives for ten hours at most."""
+    settings = read_settings({"CARDWATCH_CHANGE_WINDOW_S": str(change_window_s)})
+    assert link_life_ms(settings) == life_h * 3_600_000
+
+
+def test_a_mailed_link_lives_as_the_settings_say(tmp_path: Path) -> None:
+    """The maker that the channels are given takes the life from them."""
+    message = make_message(channel="email", nonce="f" * 32)
+    ends_ms = []
+    for window in ("3600", str(30 * 86_400)):
+        settings = read_settings(
+            {
+                "CARDWATCH_EMAIL_FROM": "a@b.example",
+                "CARDWATCH_SMTP_HOST": "mail",
+                "CARDWATCH_PUBLIC_URL": "https://pay.example",
+                "CARDWATCH_LINK_KEY": SECRET,
+                "CARDWATCH_CHANGE_WINDOW_S": window,
+            },
+            data_dir=tmp_path,
+        )
+        link = read_link(link_maker(settings).links(message).deny_url.rpartition("/")[2], key=link_key(settings))
+        assert link is not None
+        ends_ms.append(link.expires_at_ms)
+    assert ends_ms[1] - ends_ms[0] == (730 - 72) * 3_600_000

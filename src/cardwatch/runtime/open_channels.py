@@ -10,20 +10,23 @@ from pathlib import Path
 from cardwatch.adapters.channels.alerts import AlertChannel, check_alert_urls
 from cardwatch.adapters.channels.breaker import CircuitBreaker
 from cardwatch.adapters.channels.callback import CallbackChannel, parse_callback_secret
-from cardwatch.adapters.channels.links import LinkMaker
+from cardwatch.adapters.channels.links import LINK_LIFE_AFTER_MS, LinkMaker
 from cardwatch.adapters.channels.mail.ses import SesChannel, SesServer, check_ses
 from cardwatch.adapters.channels.mail.smtp import Security, SmtpChannel, SmtpServer, check_smtp
 from cardwatch.adapters.channels.push.channel import PushChannel
 from cardwatch.adapters.channels.push.fcm import FcmSender, parse_service_account
 from cardwatch.adapters.channels.push.web import WebPushSender, check_vapid
+from cardwatch.domain.times import HOUR_MS
 from cardwatch.ports import Channel, Clock
 from cardwatch.runtime.keys import link_key
 from cardwatch.runtime.settings import Settings, WrongSetting
 
+_QUESTION_LIFE_MAX_MS = 10 * HOUR_MS
+
 
 def open_channels(settings: Settings, *, clock: Clock) -> dict[str, Channel]:
     """Make the channels besides texts, each by what its messages come from or go to; raises WrongSetting."""
-    links = LinkMaker(public_url=settings.effective_public_url, key=link_key(settings))
+    links = link_maker(settings)
     channels: list[Channel] = []
     if settings.email_from is not None:
         channels.append(_email(settings, links, clock))
@@ -34,6 +37,18 @@ def open_channels(settings: Settings, *, clock: Clock) -> dict[str, Channel]:
     if settings.alert_urls:
         channels.append(_alerts(settings, clock))
     return {channel.name: CircuitBreaker(channel, clock=clock) for channel in channels}
+
+
+def link_maker(settings: Settings) -> LinkMaker:
+    """Return what makes the links of messages."""
+    return LinkMaker(
+        public_url=settings.effective_public_url, key=link_key(settings), life_after_ms=link_life_ms(settings)
+    )
+
+
+def link_life_ms(settings: Settings) -> int:
+    """Return how long links outlive their question: as long as its YES may still be taken back, and then some."""
+    return max(LINK_LIFE_AFTER_MS, settings.change_window_s * 1000 + _QUESTION_LIFE_MAX_MS)
 
 
 def own_addresses(settings: Settings, channels: dict[str, Channel]) -> dict[str, str]:

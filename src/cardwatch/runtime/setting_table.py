@@ -18,6 +18,7 @@ from cardwatch.runtime.setting_values import (
     path,
     phone,
     probability,
+    public_url,
     table_name,
     text,
     url,
@@ -50,7 +51,7 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         "CARDWATCH_PUBLIC_URL", "public_url", "", "URL",
         "The server as providers see it: webhook signatures and links are made for this URL, never for the Host "
-        "header. Default: http://HOST:PORT.", url,
+        "header. https, unless it is this machine itself. Default: http://HOST:PORT.", public_url,
     ),
     Setting(
         "CARDWATCH_API_KEYS", "api_keys", "", "name:secret, ...",
@@ -112,7 +113,8 @@ TABLE: tuple[Setting, ...] = (
     ),
     Setting(
         "CARDWATCH_EMAIL_FROM", "email_from", "", "address",
-        "Address that e-mails to cardholders come from; with it questions are put by e-mail too.", email_address,
+        "Address that e-mails to cardholders come from; with it questions are put by e-mail too. Needs "
+        "CARDWATCH_PUBLIC_URL: links lead there.", email_address,
     ),
     Setting(
         "CARDWATCH_SMTP_HOST", "smtp_host", "", "host",
@@ -186,11 +188,13 @@ TABLE: tuple[Setting, ...] = (
     ),
     Setting(
         "CARDWATCH_FCM_CREDENTIALS", "fcm_credentials", "", "path",
-        "Service account file (JSON) of the Firebase project whose app takes our notifications.", optional_text,
+        "Service account file (JSON) of the Firebase project whose app takes our notifications. Needs "
+        "CARDWATCH_PUBLIC_URL.", optional_text,
     ),
     Setting(
         "CARDWATCH_VAPID_PRIVATE_KEY", "vapid_private_key", "", "key",
-        "Private key (base64url) that notifications to browsers are signed with.", optional_text, secret=True,
+        "Private key (base64url) that notifications to browsers are signed with. Needs CARDWATCH_PUBLIC_URL.",
+        optional_text, secret=True,
     ),
     Setting(
         "CARDWATCH_VAPID_SUBJECT", "vapid_subject", "", "mailto: or https: URL",

@@ -10,7 +10,9 @@ _SECRET_LENGTH_MIN = 16
 
 
 def text(value: str) -> str:
-    """Return a text as it is."""
+    """Return a text of one line as it is."""
+    if not value.isprintable():
+        raise ValueError("must be one line without control characters")
     return value
 
 
@@ -76,6 +78,23 @@ def url(value: str) -> str | None:
     return value.rstrip("/")
 
 
+def public_url(value: str) -> str | None:
+    """Return the URL that others reach us at, None for none; in clear only on this machine."""
+    checked = url(value)
+    if checked is None:
+        return None
+    parts = urlsplit(checked)
+    if "@" in parts.netloc:
+        raise ValueError("must be a URL without user name and password, such as https://pay.example.org")
+    if parts.port == 0:
+        raise ValueError("must be a URL with a port that can be reached, or without one")
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        raise ValueError("must be an https URL: answers to links and replies come in through it")
+    if not checked.isprintable() or " " in checked:
+        raise ValueError("must be a URL without spaces and control characters")
+    return checked
+
+
 def api_keys(value: str) -> dict[str, str]:
     """Return secrets by the names of their keys."""
     keys: dict[str, str] = {}
@@ -128,10 +147,15 @@ def callback_url(value: str) -> str | None:
     """Return where callbacks go, None for none; in clear only on this machine."""
     if not value:
         return None
-    parts = urlsplit(value)
+    try:
+        parts = urlsplit(value)
+        usable = parts.port != 0 and value.isprintable() and " " not in value
+    except ValueError:
+        parts, usable = urlsplit(""), False
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise ValueError("must be an https URL: callbacks carry payments")
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.fragment or parts.username:
+    known = parts.scheme in ("http", "https") and parts.hostname
+    if not (usable and known) or parts.fragment or "@" in parts.netloc:
         raise ValueError("must be an https URL, such as https://payments.example.org/cardwatch")
     return value
 

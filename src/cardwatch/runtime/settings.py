@@ -177,6 +177,10 @@ def _check_pairs(settings: Settings) -> None:
             "CARDWATCH_SMTP_HOST (or AWS_REGION, for Amazon SES)",
             settings.smtp_host or settings.aws_region,
         ),
+        # Without it their links would lead to the reader's own machine.
+        ("CARDWATCH_EMAIL_FROM", settings.email_from, "CARDWATCH_PUBLIC_URL", settings.public_url),
+        ("CARDWATCH_FCM_CREDENTIALS", settings.fcm_credentials, "CARDWATCH_PUBLIC_URL", settings.public_url),
+        ("CARDWATCH_VAPID_PRIVATE_KEY", settings.vapid_private_key, "CARDWATCH_PUBLIC_URL", settings.public_url),
     )
     for name, value, needed, beside in pairs:
         if value and not beside:

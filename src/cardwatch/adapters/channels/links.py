@@ -28,12 +28,16 @@ class Links(msgspec.Struct, frozen=True):
 class LinkMaker:
     """Makes the links of messages that ask."""
 
-    def __init__(self, *, public_url: str, key: bytes) -> None:
-        """Take the URL that the page is served under, and the key that links are signed with (at least 16 bytes)."""
+    def __init__(self, *, public_url: str, key: bytes, life_after_ms: int = LINK_LIFE_AFTER_MS) -> None:
+        """Take the URL that the page is served under, the key (at least 16 bytes), and how long links outlive it all.
+
+        `life_after_ms` counts from the end of the question.
+        """
         if len(key) < KEY_BYTES_MIN:
             raise ValueError(f"links need a key of {KEY_BYTES_MIN} bytes or more")
         self._base = public_url.rstrip("/") + ANSWER_PATH
         self._key = key
+        self._life_after_ms = life_after_ms
 
     def links(self, message: Message) -> Links:
         """Return a message's links, the same ones each time; raises ValueError if it has no nonce to make them of."""
@@ -43,5 +47,5 @@ class LinkMaker:
         if message.nonce is None:
             raise ValueError("a message without a nonce has no links")
         ends_at_ms = message.created_at_ms if message.expires_at_ms is None else message.expires_at_ms
-        link = AnswerLink(message.message_id, action, ends_at_ms + LINK_LIFE_AFTER_MS, message.nonce)
+        link = AnswerLink(message.message_id, action, ends_at_ms + self._life_after_ms, message.nonce)
         return self._base + sign_link(link, key=self._key)
