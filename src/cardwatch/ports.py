@@ -115,6 +115,13 @@ class Challenges(Protocol):
         """Return a phone's challenges in any state asked at or after a time, newest first."""
         ...
 
+    def last_erasure_ms(self) -> int | None:
+        """Return the latest time of an erasure, None if nothing was ever erased.
+
+        Until well after it nobody can say of any phone that no question went there: that history may be gone.
+        """
+        ...
+
     def expired_challenges(self, *, now_ms: int, limit: int) -> Sequence[Challenge]:
         """Return open challenges whose life has ended (`expires_at_ms <= now_ms`), oldest first."""
         ...

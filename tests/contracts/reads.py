@@ -34,6 +34,7 @@ def everything(store: Store, *, user_ids: Iterable[str], challenge_ids: Iterable
         "open": [store.open_challenges(phone) for phone in phones],
         "open_of": [store.open_challenges_of(user_id) for user_id in user_ids],
         "recent": [store.recent_challenges(phone, asked_since_ms=NOW_MS) for phone in phones],
+        "last_erasure": store.last_erasure_ms(),
         "expired": store.expired_challenges(now_ms=LATER_MS, limit=100),
         "due": [store.due_message_ids(channel=name, now_ms=LATER_MS, limit=100) for name in ("sms", "email")],
         "to_escalate": store.challenges_to_escalate(now_ms=LATER_MS, limit=100),

@@ -78,7 +78,7 @@ HOLDS: tuple[Change, ...] = (
     SetCursor("notify", 0, 9),
     AddDeadLetter("notify", "SM1", "broken", "{}", NOW_MS),
     RemoveDeadLetter(1),
-    EraseAccount("user_001"),
+    EraseAccount("user_001", NOW_MS),
 )
 """Changes that hold on WORLD, each alone."""
 
@@ -94,7 +94,7 @@ UNMET: tuple[Change, ...] = (
     PutAccount(make_account(version=1)),
     PutAccount(make_account(version=3)),
     PutAccount(make_account("user_002", version=2)),
-    EraseAccount("user_002"),
+    EraseAccount("user_002", NOW_MS),
     AddChallenge(make_challenge("chl_1", transaction_id="txn_2")),
     AddChallenge(make_challenge("chl_2", transaction_id="absent")),
     PutChallenge(make_challenge(state=ChallengeState.ASKED, version=1)),
@@ -295,7 +295,7 @@ def test_erasing_drops_personal_data(world: Store) -> None:
     secret = make_transaction("txn_5", ip="192.0.2.7", device_id="dev-7", card="tok-7", metadata={"note": "x"})
     spoken = AddLabel(make_label(source=LabelSource.CHARGEBACK, note="called Ada"), LabelSource.ANALYST)
     assert world.apply([AddTransaction(secret), PutChallenge(ASKED), AddMessage(make_reply()), spoken]) is None
-    assert world.apply([EraseAccount("user_001")]) is None
+    assert world.apply([EraseAccount("user_001", NOW_MS)]) is None
     assert world.account("user_001") is None
     seen = b"".join(msgspec.json.encode(value) for value in read_all(world).values())
     for personal in (b"+12025550101", b"Ada", b"ada@example.com", b"Suspicious Store", b"192.0.2.7", b"dev-7"):
@@ -326,7 +326,7 @@ def test_erasing_drops_the_accounts_feature_state(world: Store) -> None:
     ]
     puts = [PutState(entity, key, 1, b"one") for entity, key in [*others, *erased[1:]]]
     assert world.apply(puts) is None
-    assert world.apply([EraseAccount("user_001")]) is None
+    assert world.apply([EraseAccount("user_001", NOW_MS)]) is None
     assert world.states(erased) == [None] * len(erased)
     assert world.states(others) == [(1, b"one")] * len(others)
     stale = PutState("account", "user_001", 2, b"two")
@@ -335,7 +335,7 @@ def test_erasing_drops_the_accounts_feature_state(world: Store) -> None:
 
 def test_erasing_stops_texts_and_old_copies(world: Store) -> None:
     """A text not yet sent is sent no more, and a service that read a record before cannot write it back."""
-    assert world.apply([EraseAccount("user_001")]) is None
+    assert world.apply([EraseAccount("user_001", NOW_MS)]) is None
     assert world.due_message_ids(channel="sms", now_ms=NOW_MS, limit=10) == []
     for stale in (PutMessage(make_message(attempts=1, version=2)), PutChallenge(ASKED)):
         assert world.apply([stale]) is stale
@@ -350,16 +350,29 @@ def test_erasing_spares_other_accounts(world: Store) -> None:
     changes: list[Change] = [PutAccount(make_account("user_002")), AddTransaction(foreign), AddMessage(theirs)]
     assert world.apply([*changes, AddChallenge(other)]) is None
     assert world.apply([AddMessage(msgspec.structs.replace(text, transaction_id=None))]) is None
-    assert world.apply([EraseAccount("user_001")]) is None
+    assert world.apply([EraseAccount("user_001", NOW_MS)]) is None
     assert world.account("user_002") == make_account("user_002")
     assert world.challenge("chl_2") == other
     assert world.message("theirs") == theirs
     assert world.message("chl_2:question") == msgspec.structs.replace(text, transaction_id=None)
 
 
+def test_the_latest_erasure_is_remembered(world: Store) -> None:
+    """Its time only grows, and nothing else sets it."""
+    assert world.last_erasure_ms() is None
+    assert world.apply([EraseAccount("user_001", NOW_MS)]) is None
+    assert world.last_erasure_ms() == NOW_MS
+    for at_ms, latest_ms in ((NOW_MS - 1, NOW_MS), (NOW_MS + 1, NOW_MS + 1)):
+        assert world.apply([PutAccount(make_account()), EraseAccount("user_001", at_ms)]) is None
+        assert world.last_erasure_ms() == latest_ms
+    absent = EraseAccount("user_001", NOW_MS + 2)
+    assert world.apply([absent]) is absent
+    assert world.last_erasure_ms() == NOW_MS + 1
+
+
 def test_an_opt_out_outlives_an_erasure(world: Store) -> None:
     """Not to be texted again is what the number's holder asked for."""
-    assert world.apply([PutOptOut(PHONE, NOW_MS), EraseAccount("user_001")]) is None
+    assert world.apply([PutOptOut(PHONE, NOW_MS), EraseAccount("user_001", NOW_MS)]) is None
     assert world.opted_out_since(PHONE) == NOW_MS
 
 
@@ -371,7 +384,7 @@ def test_erasing_spares_callbacks_and_alerts(world: Store) -> None:
         )
         for kind in (MessageKind.CALLBACK, MessageKind.ALERT)
     ]
-    assert world.apply([*map(AddMessage, told), EraseAccount("user_001")]) is None
+    assert world.apply([*map(AddMessage, told), EraseAccount("user_001", NOW_MS)]) is None
     assert [world.message(message.message_id) for message in told] == told
     for message in told:
         assert list(world.due_message_ids(channel=message.channel, now_ms=NOW_MS, limit=10)) == [message.message_id]
@@ -380,7 +393,7 @@ def test_erasing_spares_callbacks_and_alerts(world: Store) -> None:
 def test_erasing_ends_links(world: Store) -> None:
     """What makes a message's links valid goes with its words."""
     mail = make_message("mail", channel="email", address="ada@example.com", nonce="0dd", state=MessageState.ACCEPTED)
-    assert world.apply([AddMessage(mail), EraseAccount("user_001")]) is None
+    assert world.apply([AddMessage(mail), EraseAccount("user_001", NOW_MS)]) is None
     erased = world.message("mail")
     assert erased is not None
     assert (erased.nonce, erased.body, erased.state) == (None, "", MessageState.ACCEPTED)
@@ -391,12 +404,12 @@ def test_erasing_reaches_what_came_from_former_numbers(world: Store) -> None:
     former = make_account(version=2, phone_number=OTHER_PHONE, former_addresses=(PHONE,))
     stranger = make_reply("SM3", "who is this", address="+12025550103")
     texts = [make_reply("SM1", "it is Ada"), make_reply("SM2", "Ada again", address=OTHER_PHONE), stranger]
-    assert world.apply([PutAccount(former), *map(AddMessage, texts), EraseAccount("user_001")]) is None
+    assert world.apply([PutAccount(former), *map(AddMessage, texts), EraseAccount("user_001", NOW_MS)]) is None
     kept = [world.message(text.message_id) for text in texts]
     assert [text.body if text else None for text in kept] == ["", "", "who is this"]
 
 
 def test_an_erased_account_may_come_back(world: Store) -> None:
     """After an erasure the user id starts again at version 1."""
-    assert world.apply([EraseAccount("user_001"), PutAccount(make_account(name="New"))]) is None
+    assert world.apply([EraseAccount("user_001", NOW_MS), PutAccount(make_account(name="New"))]) is None
     assert world.account("user_001") == make_account(name="New")

@@ -114,7 +114,7 @@ changes: st.SearchStrategy[Change] = st.one_of(
         st.binary(max_size=8),
     ),
     st.builds(PutAccount, st.builds(make_account, users, phone_number=st.none() | phones, version=versions)),
-    st.builds(EraseAccount, users),
+    st.builds(EraseAccount, users, times),
     st.builds(AddChallenge, challenges),
     st.builds(PutChallenge, challenges),
     st.builds(AddMessage, messages),

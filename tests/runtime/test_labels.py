@@ -207,7 +207,7 @@ def test_state_of_another_definition_is_left_alone(store: Store) -> None:
 def test_label_after_an_erasure_brings_no_state_back(store: Store) -> None:
     """The account's is gone; the merchant's still counts the payment."""
     decided(store, "a")
-    assert store.apply([EraseAccount("user_001")]) is None
+    assert store.apply([EraseAccount("user_001", NOW_MS)]) is None
     label(store, "a", FRAUD)
     run_group(store, consumer_of(store))
     assert store.states([("account", "user_001"), ("pair", "user_001\x1fcorner cafe")]) == [None, None]

@@ -346,12 +346,14 @@ def move_mail(store: Store, question: Question) -> None:
     assert store.apply([PutAccount(successor(account, email="elsewhere@example.com"))]) is None
 
 
-def test_erased_account_confirms_nothing(store: Store) -> None:
-    """Its links still open a page, of a payment whose card is gone; a YES goes to an analyst."""
+def test_links_of_an_erased_account_are_none(store: Store) -> None:
+    """Their pages show nothing, and their buttons do nothing."""
     question = ask(store)
-    assert store.apply([EraseAccount(f"user_of_{question.transaction_id}")]) is None
-    assert press(store, question.confirm, None) is Result.PHONE_CHANGED
-    assert stands(store, question) == (ChallengeState.CANCELLED, Status.IN_REVIEW, False)
+    assert store.apply([EraseAccount(f"user_of_{question.transaction_id}", NOW_MS)]) is None
+    assert look(store, question.confirm) is None
+    for link, digits in ((question.confirm, CARD), (question.confirm, None), (question.deny, None)):
+        assert press(store, link, digits) is LinkResult.INVALID
+    assert stands(store, question) == (ChallengeState.ASKED, Status.CHALLENGED, False)
 
 
 def test_what_an_analyst_called_fraud_is_not_released(store: Store) -> None:

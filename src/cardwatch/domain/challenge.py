@@ -12,6 +12,8 @@ from typing import Annotated
 
 import msgspec
 
+from cardwatch.domain.times import HOUR_MS
+
 
 class ChallengeState(StrEnum):
     """Where a question stands."""
@@ -31,6 +33,9 @@ class ChallengeState(StrEnum):
 
 
 _Seconds = Annotated[int, msgspec.Meta(ge=10, le=36_000)]
+
+LIFE_MAX_MS = 10 * HOUR_MS
+"""The longest life that a question may be given."""
 
 OPEN: frozenset[ChallengeState] = frozenset({ChallengeState.QUEUED, ChallengeState.ASKED})
 

@@ -92,9 +92,12 @@ class EraseAccount(msgspec.Struct, frozen=True):
     payments or challenges, and those to or from its numbers and addresses, former ones included, that are about
     nobody's; callbacks and alerts name no person and stay as they are. An opt-out stays too: it belongs to the number,
     and never to be texted again is what its holder asked for.
+
+    The time stays too (`Challenges.last_erasure_ms`), since nobody can tell any more which phones were asked.
     """
 
     user_id: str
+    at_ms: int
 
 
 class AddChallenge(msgspec.Struct, frozen=True):

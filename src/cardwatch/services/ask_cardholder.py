@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 
 from cardwatch.domain.account import Account
-from cardwatch.domain.challenge import Challenge, ChallengeState, ChannelName, DefaultAction
+from cardwatch.domain.challenge import LIFE_MAX_MS, Challenge, ChallengeState, ChannelName, DefaultAction
 from cardwatch.domain.changes import AddChallenge, AddMessage, Change, MoveTransaction, PutChallenge, successor
 from cardwatch.domain.errors import StoreCorrupt
 from cardwatch.domain.message import Direction, Message, MessageKind, MessageState
@@ -233,7 +233,8 @@ def _asked(challenge: Challenge, *, store: Reads, others: Sequence[Challenge], n
     earlier = store.recent_challenges(challenge.phone, asked_since_ms=_EVER) if challenge.phone else ()
     quiet_since_ms = now_ms - BARE_YES_QUIET_MS
     bare = not (
-        any(other.challenge_id != challenge.challenge_id for other in others)
+        _is_forgotten(challenge, store, now_ms)
+        or any(other.challenge_id != challenge.challenge_id for other in others)
         or any(
             _texted_until_ms(other, store) >= quiet_since_ms
             for other in earlier
@@ -244,6 +245,15 @@ def _asked(challenge: Challenge, *, store: Reads, others: Sequence[Challenge], n
     code = None if bare else _pick_code(challenge, earlier, token=token)
     asked = msgspec.structs.replace(challenge, state=ChallengeState.ASKED, asked_at_ms=now_ms, code=code)
     return scheduled(asked, step=0, now_ms=now_ms)
+
+
+def _is_forgotten(challenge: Challenge, store: Challenges, now_ms: int) -> bool:
+    """Say whether an erasure may have taken what was asked on the phone, whose late YES must not be about this."""
+    erased_at_ms = store.last_erasure_ms()
+    if not challenge.phone or erased_at_ms is None:
+        return False
+    # What was asked just before may reach the phone to the end of the longest life.
+    return now_ms <= erased_at_ms + LIFE_MAX_MS + BARE_YES_QUIET_MS
 
 
 def scheduled(challenge: Challenge, *, step: int, now_ms: int) -> Challenge:

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
-from cardwatch.domain.challenge import Challenge, ChallengeState, ChannelName
+from cardwatch.domain.challenge import LIFE_MAX_MS, Challenge, ChallengeState, ChannelName
 from cardwatch.domain.changes import AddLabel, AddMessage, Change, PutAccount, PutChallenge, successor
 from cardwatch.domain.label import Label, LabelSource, LabelValue
 from cardwatch.domain.message import Direction, Message, MessageKind, MessageState
@@ -22,9 +22,6 @@ from cardwatch.services.reach import Sender
 
 ANSWERABLE_MS = 72 * HOUR_MS
 """How long after its question a reply is still taken to be about it."""
-
-LIFE_MAX_MS = 10 * HOUR_MS
-"""The longest life that a question may be given."""
 
 ACK_LIFE_MS = HOUR_MS
 

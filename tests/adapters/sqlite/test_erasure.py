@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cardwatch.adapters.sqlite import SqliteStore
 from cardwatch.domain.changes import AddChallenge, AddLabel, AddMessage, AddTransaction, EraseAccount, PutAccount
-from tests.builders import make_account, make_challenge, make_label, make_message, make_reply, make_transaction
+from tests.builders import NOW_MS, make_account, make_challenge, make_label, make_message, make_reply, make_transaction
 
 
 def phone_of(number: int) -> str:
@@ -41,7 +41,7 @@ def test_an_erased_phone_is_nowhere_on_disk(store: SqliteStore, path: Path) -> N
     with store.group():
         fill(store, 20)
     assert phone_of(7).encode() in bytes_on_disk(path)
-    assert store.apply([EraseAccount("user_00007")]) is None
+    assert store.apply([EraseAccount("user_00007", NOW_MS)]) is None
     on_disk = bytes_on_disk(path)
     assert phone_of(7).encode() not in on_disk
     assert phone_of(8).encode() in on_disk
@@ -56,7 +56,7 @@ def test_erasing_in_a_group_and_beside_a_reader(store: SqliteStore, path: Path) 
     reader._database.run("BEGIN")
     assert reader.account("user_00007") is not None
     with store.group():
-        assert store.apply([EraseAccount("user_00007")]) is None
+        assert store.apply([EraseAccount("user_00007", NOW_MS)]) is None
     reader._database.run("ROLLBACK")
     assert store.apply([AddTransaction(make_transaction())]) is None
     assert phone_of(7).encode() not in bytes_on_disk(path)
@@ -72,7 +72,7 @@ def test_scrubbing_reaches_copies_of_moved_rows(store: SqliteStore, path: Path) 
     erased = range(0, count, 5)
     with store.group():
         for number in erased:
-            assert store.apply([EraseAccount(f"user_{number:05}")]) is None
+            assert store.apply([EraseAccount(f"user_{number:05}", NOW_MS)]) is None
     store.scrub()
     on_disk = bytes_on_disk(path)
     assert [number for number in erased if phone_of(number).encode() in on_disk] == []
@@ -86,7 +86,7 @@ def test_a_kill_before_the_clean_up_is_made_good_at_the_next_start(path: Path) -
     with store.group():
         fill(store, 20)
     store.begin_group()
-    assert store.apply([EraseAccount("user_00007")]) is None
+    assert store.apply([EraseAccount("user_00007", NOW_MS)]) is None
     store._database.erased = False
     store.commit_group()
     files = {item.name: item.read_bytes() for item in path.parent.iterdir()}

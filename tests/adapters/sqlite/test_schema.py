@@ -53,7 +53,7 @@ def test_a_newer_file_is_one_clear_error(path: Path) -> None:
     store._database.run("PRAGMA user_version = 99")
     store.close()
     for opening in (SqliteStore, SqliteReader):
-        with pytest.raises(StoreCorrupt, match=r"written by a newer Cardwatch \(schema 99, this one knows 2\)"):
+        with pytest.raises(StoreCorrupt, match=r"written by a newer Cardwatch \(schema 99, this one knows 3\)"):
             opening(path)
 
 

@@ -90,6 +90,10 @@ class MemoryReads:
         ]
         return [challenge for _, _, challenge in sorted(found, key=lambda row: row[:2], reverse=True)]
 
+    def last_erasure_ms(self) -> int | None:
+        """Return the latest time of an erasure, None if nothing was ever erased."""
+        return self._tables.erasures.get("last")
+
     def expired_challenges(self, *, now_ms: int, limit: int) -> Sequence[Challenge]:
         """Return open challenges whose life has ended, oldest first."""
         found = [c for c in self._tables.challenges.values() if c.state in OPEN and c.expires_at_ms <= now_ms]

@@ -202,7 +202,11 @@ class MemoryStore(MemoryReads):
                 self._tables.labels.put(key, tuple(erased_label(label) for label in labels))
         self._erase_states(user_id)
         self._tables.accounts.remove(user_id)
+        self._note_erasure(change.at_ms)
         return True
+
+    def _note_erasure(self, at_ms: int) -> None:
+        self._tables.erasures.put("last", max(at_ms, self._tables.erasures.get("last", at_ms)))
 
     def _erase_states(self, user_id: str) -> None:
         pairs = user_id + PAIR_SEPARATOR

@@ -54,6 +54,8 @@ class Tables:
         self.outbox: Table[str, bool] = Table(self._journal)
         """Ids of the messages that a worker has to act on."""
         self.opt_outs: Table[str, int] = Table(self._journal)
+        self.erasures: Table[str, int] = Table(self._journal)
+        """The time of the last one, under "last"."""
         self.log: Table[int, LogEntry] = Table(self._journal)
         self.cursors: Table[str, int] = Table(self._journal)
         self.dead_letters: Table[int, DeadLetter] = Table(self._journal)

@@ -15,6 +15,7 @@ from cardwatch.adapters.sqlite.codecs import (
     encode,
 )
 from cardwatch.adapters.sqlite.connection import Database
+from cardwatch.domain.changes import EraseAccount
 from cardwatch.domain.erasure import (
     erased_challenge,
     erased_label,
@@ -48,11 +49,16 @@ _DELETE_STATES: Final = """
 DELETE FROM entity_states
 WHERE (entity = 'account' AND key = ?1) OR (entity = 'pair' AND key >= ?1 || ?2 AND key < ?1 || ?3)
 """
+_NOTE: Final = (
+    "INSERT INTO last_erasure (number, at_ms) VALUES (1, ?)"
+    " ON CONFLICT (number) DO UPDATE SET at_ms = max(at_ms, excluded.at_ms)"
+)
 _AFTER_SEPARATOR: Final = chr(ord(PAIR_SEPARATOR) + 1)
 
 
-def erase_account(database: Database, user_id: str) -> bool:
+def erase_account(database: Database, change: EraseAccount) -> bool:
     """Erase an account's personal data in every table; False if there is no such account."""
+    user_id = change.user_id
     row = database.one(_ACCOUNT, (user_id,))
     if row is None:
         return False
@@ -63,8 +69,14 @@ def erase_account(database: Database, user_id: str) -> bool:
     _erase_transactions(database, user_id)
     database.run(_DELETE_STATES, (user_id, PAIR_SEPARATOR, _AFTER_SEPARATOR))
     database.run("DELETE FROM accounts WHERE user_id = ?", (user_id,))
+    note_erasure(database, change.at_ms)
     database.erased = True
     return True
+
+
+def note_erasure(database: Database, at_ms: int) -> None:
+    """Keep the latest time at which the history of a phone was lost."""
+    database.run(_NOTE, (at_ms,))
 
 
 def _erase_messages(database: Database, user_id: str, addresses: list[str]) -> None:

@@ -58,6 +58,7 @@ _OPEN_BY_ACCOUNT: Final = "SELECT body FROM challenges WHERE user_id = ? AND sta
 _RECENT: Final = (
     "SELECT body FROM challenges WHERE phone = ? AND asked_at_ms >= ? ORDER BY asked_at_ms DESC, challenge_id DESC"
 )
+_LAST_ERASURE: Final = "SELECT at_ms FROM last_erasure"
 _EXPIRED: Final = (
     "SELECT body FROM challenges WHERE state IN ('queued', 'asked') AND expires_at_ms <= ?"
     " ORDER BY expires_at_ms, challenge_id LIMIT ?"
@@ -149,6 +150,11 @@ class SqliteReads:
     def recent_challenges(self, phone: str, *, asked_since_ms: int) -> Sequence[Challenge]:
         """Return a phone's challenges in any state asked at or after a time, newest first."""
         return self._challenges(_RECENT, (phone, asked_since_ms))
+
+    def last_erasure_ms(self) -> int | None:
+        """Return the latest time of an erasure, None if nothing was ever erased."""
+        row = self._database.one(_LAST_ERASURE)
+        return None if row is None else int(row[0])
 
     def expired_challenges(self, *, now_ms: int, limit: int) -> Sequence[Challenge]:
         """Return open challenges whose life has ended (`expires_at_ms <= now_ms`), oldest first."""

@@ -229,7 +229,7 @@ def _remove_dead_letter(database: Database, change: RemoveDeadLetter) -> bool:
 
 
 def _erase_account(database: Database, change: EraseAccount) -> bool:
-    return erase_account(database, change.user_id)
+    return erase_account(database, change)
 
 
 WRITERS: Final[dict[type, Callable[[Database, Any], bool]]] = {

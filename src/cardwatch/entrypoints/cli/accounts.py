@@ -12,7 +12,7 @@ from cardwatch.domain.errors import CardwatchError
 from cardwatch.entrypoints.cli.options import DataDir, Json, settings_for
 from cardwatch.entrypoints.cli.output import console, print_json
 from cardwatch.entrypoints.views import view_account
-from cardwatch.runtime.bootstrap import open_reader, open_store
+from cardwatch.runtime.bootstrap import open_reader, open_store, system_clock
 from cardwatch.services.put_account import release_account
 
 app = typer.Typer(help="List, show, release and erase accounts.", no_args_is_help=True)
@@ -87,7 +87,7 @@ def erase(
     if not yes:
         typer.confirm(f"Erase the personal data of {user_id} for good?", abort=True)
     with closing(open_store(settings_for(data_dir))) as store:
-        if store.apply([EraseAccount(user_id)]) is not None:
+        if store.apply([EraseAccount(user_id, system_clock().now_ms())]) is not None:
             raise CardwatchError(f"there is no account {user_id}")
         store.scrub()  # moved rows leave copies in the file's free pages
     console.print(f"the personal data of {user_id} is erased", markup=False)
