@@ -66,11 +66,13 @@ def _allowed(record: TransactionRecord) -> set[tuple[Status, str]]:
         ChallengeState.CONFIRMED: {
             (Status.APPROVED, "cardholder_confirmed"),
             (Status.IN_REVIEW, "confirmed_against_label"),
+            (Status.IN_REVIEW, "confirmed_while_held"),
         },
         ChallengeState.DENIED: {
             (Status.DECLINED, "cardholder_denied"),
             (Status.IN_REVIEW, "cardholder_changed_mind"),
             (Status.IN_REVIEW, "confirmed_against_label"),
+            (Status.IN_REVIEW, "confirmed_while_held"),
         },
         ChallengeState.EXPIRED: {(silence, "challenge_expired")},
         ChallengeState.UNCLEAR: {(Status.IN_REVIEW, "reply_unclear")},
@@ -91,7 +93,7 @@ def _check_label(watch: Watch, record: TransactionRecord, cause: str) -> None:
     assert challenge is not None
     said = {ChallengeState.CONFIRMED: LabelValue.GENUINE, ChallengeState.DENIED: LabelValue.FRAUD}.get(challenge.state)
     if label is None:
-        if said is not None and cause != "confirmed_against_label":
+        if said is not None and cause not in {"confirmed_against_label", "confirmed_while_held"}:
             watch.fail(4, f"{record.transaction.transaction_id} has no label after an answer")
     elif label.source is LabelSource.CARDHOLDER and label.value is not said:
         watch.fail(4, f"{record.transaction.transaction_id} is labelled {label.value} though {challenge.state}")

@@ -148,7 +148,7 @@ class Watch:
             return Result.DENIED
         account = store.account(challenge.user_id)
         judged = record.label is not None and record.label.source is not LabelSource.CARDHOLDER
-        own = account is not None and act.address in account.addresses
+        own = account is not None and act.address in account.addresses and account.held_since_ms is None
         if act.meaning is not Meaning.YES or judged or not own or record.status is not Status.CHALLENGED:
             return None
         locked = store.message(f"link:{challenge.challenge_id}:wrong:{WRONG_DIGITS_MAX}") is not None
@@ -174,8 +174,10 @@ class Watch:
         if before is not state:
             self.stage.tell(f"{key} is {state}")
         self.state[key] = state
-        standing = self._asked[challenge.phone]
-        (standing.add if state is ChallengeState.ASKED else standing.discard)(key)
+        for standing in self._asked.values():
+            standing.discard(key)  # it may have given up its phone
+        if state is ChallengeState.ASKED:
+            self._asked[challenge.phone].add(key)
         if state is ChallengeState.DENIED and before is not state:
             self._denied.add(challenge.user_id)
 

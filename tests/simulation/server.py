@@ -110,7 +110,8 @@ class Server:
     def _claim(self, worker: Worker) -> None:
         stage, now_ms, races = self._stage, worker.process.now_ms(), self._stage.races
         for claim in claim_messages(store=self._store(), channel=worker.line, now_ms=now_ms, limit=8):
-            if not claim.look_up and races == stage.races:
+            to_be_sent = not claim.look_up and claim.refusal is None
+            if to_be_sent and races == stage.races:
                 self._watch.claimed(claim.message, store=self._store(), now_ms=now_ms)
             stalls = stage.chance(stage.dials.stall)
             waits_ms = stage.random.randrange(LEASE_MS + 10 * SECOND_MS) if stalls else 0
