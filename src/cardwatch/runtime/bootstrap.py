@@ -5,7 +5,12 @@ from functools import partial
 from pathlib import Path
 
 from cardwatch.adapters.channels.breaker import CircuitBreaker
-from cardwatch.adapters.channels.provider import MessagingProvider, simulated_provider, twilio_provider
+from cardwatch.adapters.channels.provider import (
+    SIMULATED_NUMBER,
+    MessagingProvider,
+    simulated_provider,
+    twilio_provider,
+)
 from cardwatch.adapters.channels.twilio.check import check_account
 from cardwatch.adapters.clock import SystemClock, SystemRandomness
 from cardwatch.adapters.gazetteer import OfflineGazetteer
@@ -119,9 +124,10 @@ def _sender(settings: Settings, judges: Judges, own_number: str, others: Mapping
 
 
 def open_sender(settings: Settings) -> Sender:
-    """Return our end of the conversation where nothing is sent: who speaks, and on which channels."""
-    others = own_addresses(settings, open_channels(settings, clock=SystemClock()))
-    return Sender(institution=settings.institution, own_number=settings.twilio_sender, others=others)
+    """Return our end of the conversation where nothing is sent: who speaks, on which channels, by which rules."""
+    others, rules = own_addresses(settings, open_channels(settings, clock=SystemClock())), load_policy(settings).asking
+    own_number = settings.twilio_sender if settings.uses_twilio else SIMULATED_NUMBER
+    return Sender(institution=settings.institution, own_number=own_number, others=others, rules=rules)
 
 
 def _guarded(provider: Provider, clock: Clock) -> Channel:

@@ -7,12 +7,12 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from cardwatch.domain.changes import EraseAccount
 from cardwatch.domain.errors import CardwatchError
 from cardwatch.entrypoints.cli.options import DataDir, Json, settings_for
 from cardwatch.entrypoints.cli.output import console, print_json
 from cardwatch.entrypoints.views import view_account
-from cardwatch.runtime.bootstrap import open_reader, open_store, system_clock
+from cardwatch.runtime.bootstrap import open_reader, open_sender, open_store, system_clock, system_randomness
+from cardwatch.services.erase_account import erase_account
 from cardwatch.services.put_account import release_account
 
 app = typer.Typer(help="List, show, release and erase accounts.", no_args_is_help=True)
@@ -83,11 +83,16 @@ def erase(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Erase an account's personal data for good; its payments and labels stay under the id."""
+    """Erase an account's personal data for good; its payments and labels stay under the id.
+
+    Its open questions are taken back, and their payments go to review.
+    """
     if not yes:
         typer.confirm(f"Erase the personal data of {user_id} for good?", abort=True)
-    with closing(open_store(settings_for(data_dir))) as store:
-        if store.apply([EraseAccount(user_id, system_clock().now_ms())]) is not None:
+    settings = settings_for(data_dir)
+    sender, now_ms, token = open_sender(settings), system_clock().now_ms(), system_randomness().token(16)
+    with closing(open_store(settings)) as store:
+        if not erase_account(user_id, store=store, sender=sender, now_ms=now_ms, token=token):
             raise CardwatchError(f"there is no account {user_id}")
         store.scrub()  # moved rows leave copies in the file's free pages
     console.print(f"the personal data of {user_id} is erased", markup=False)
