@@ -1,8 +1,10 @@
 """Migrations, and that every listing has its index."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from cardwatch.adapters.sqlite import SqliteReader, SqliteStore, reads
@@ -40,11 +42,46 @@ def test_an_older_file_takes_the_missing_steps(store: SqliteStore) -> None:
 
 def test_a_failing_step_leaves_the_file_as_it_was(store: SqliteStore) -> None:
     """Each step is one transaction; those before it stay taken."""
-    with pytest.raises(sqlite3.OperationalError, match="absent"):
+    said = r"cardwatch\.db cannot be brought from schema 4 to 5 \(no such table: absent\); restore a backup"
+    with pytest.raises(StoreCorrupt, match=said):
         migrate(store._database, [*released_steps(), NEXT, BROKEN])
     assert schema_version(store._database) == len(released_steps()) + 1
     assert store._database.one("SELECT 1 FROM sqlite_master WHERE name = 'more'") is None
     assert store.apply([AddTransaction(make_transaction())]) is None
+
+
+def test_rows_that_are_no_json_do_not_stop_a_migration(path: Path) -> None:
+    """They stay as they were, all others come over: messages under their new names, opt-outs by their numbers."""
+    path.parent.mkdir()
+    first, *later = released_steps()
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript(f"{first} PRAGMA user_version = 1;")
+        for key, body in (("m1", b'{"message_id":"m1","phone":"+12025550101","own_number":"x"}'), ("m2", b"{broken")):
+            old.execute(
+                "INSERT INTO messages (message_id, phone, created_at_ms, version, body) VALUES (?, 'p', 1, 1, ?)",
+                (key, body),
+            )
+        for key, body in (
+            ("u1", b'{"phone_number":"+12025550101","opted_out_at_ms":7}'),
+            ("u2", b"{broken"),
+            ("u3", b"\xff\x00"),
+            ("u4", b'{"phone_number":"+12025550102","opted_out_at_ms":"seven"}'),
+            ("u5", b"[]"),
+        ):
+            old.execute("INSERT INTO accounts (user_id, version, body) VALUES (?, 1, ?)", (key, body))
+        old.commit()
+    with closing(SqliteStore(path)) as store:
+        assert schema_version(store._database) == 1 + len(later)
+        assert store._database.all("SELECT * FROM opt_outs") == [("+12025550101", 7)]
+        bodies = dict(store._database.all("SELECT message_id, body FROM messages"))
+        assert msgspec.json.decode(bodies["m1"]) == {
+            "message_id": "m1",
+            "address": "+12025550101",
+            "own_address": "x",
+        }
+        assert bodies["m2"] == b"{broken"
+        with pytest.raises(StoreCorrupt, match="a stored message cannot be read"):
+            store.message("m2")
 
 
 def test_a_newer_file_is_one_clear_error(path: Path) -> None:

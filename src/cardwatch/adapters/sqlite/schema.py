@@ -3,6 +3,7 @@
 The file's user_version says how many were applied. A step that was released is never edited; a change is a new step.
 """
 
+import sqlite3
 from collections.abc import Sequence
 from importlib import resources
 
@@ -26,14 +27,20 @@ def schema_version(database: Database) -> int:
 def migrate(database: Database, steps: Sequence[str]) -> int:
     """Take the steps that the file has not taken yet; returns how many.
 
-    Raises StoreCorrupt, and changes nothing, for a file of a newer Cardwatch or of another program.
+    Raises StoreCorrupt, and changes nothing, for a file of a newer Cardwatch or of another program, and for one whose
+    rows a step cannot take over: that step is undone, those before it stay.
     """
     taken = schema_version(database)
     _refuse_newer(database, taken, len(steps))
     if taken == 0 and database.one("SELECT 1 FROM sqlite_master") is not None:
         raise StoreCorrupt(f"{database.path} is the database of another program")
     for number, step in enumerate(steps[taken:], start=taken + 1):
-        database.run_script(f"BEGIN IMMEDIATE;\n{step}\nPRAGMA user_version = {number};\nCOMMIT;")
+        try:
+            database.run_script(f"BEGIN IMMEDIATE;\n{step}\nPRAGMA user_version = {number};\nCOMMIT;")
+        except sqlite3.Error as error:
+            raise StoreCorrupt(
+                f"{database.path} cannot be brought from schema {number - 1} to {number} ({error}); restore a backup"
+            ) from error
     return len(steps) - taken
 
 

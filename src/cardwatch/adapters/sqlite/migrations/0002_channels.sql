@@ -2,11 +2,13 @@
 ALTER TABLE messages RENAME COLUMN phone TO address;
 ALTER TABLE messages ADD COLUMN channel TEXT NOT NULL DEFAULT 'sms';
 
+-- Rows that are no JSON stay as they are: what reads one says so, and sets it aside.
 UPDATE messages SET body = CAST(json_remove(
     json_set(CAST(body AS TEXT),
         '$.address', json_extract(CAST(body AS TEXT), '$.phone'),
         '$.own_address', json_extract(CAST(body AS TEXT), '$.own_number')),
-    '$.phone', '$.own_number') AS BLOB);
+    '$.phone', '$.own_number') AS BLOB)
+WHERE json_valid(CAST(body AS TEXT));
 
 DROP INDEX messages_by_phone;
 CREATE INDEX messages_by_address ON messages (address, created_at_ms);
@@ -24,10 +26,9 @@ CREATE TABLE opt_outs (
 ) STRICT, WITHOUT ROWID;
 
 INSERT OR IGNORE INTO opt_outs
-SELECT json_extract(CAST(body AS TEXT), '$.phone_number'), json_extract(CAST(body AS TEXT), '$.opted_out_at_ms')
-FROM accounts
-WHERE json_extract(CAST(body AS TEXT), '$.opted_out_at_ms') IS NOT NULL
-    AND json_extract(CAST(body AS TEXT), '$.phone_number') IS NOT NULL;
+SELECT json_extract(account, '$.phone_number'), json_extract(account, '$.opted_out_at_ms')
+FROM (SELECT CASE WHEN json_valid(CAST(body AS TEXT)) THEN CAST(body AS TEXT) ELSE '{}' END AS account FROM accounts)
+WHERE json_type(account, '$.opted_out_at_ms') = 'integer' AND json_type(account, '$.phone_number') = 'text';
 
 DROP INDEX messages_by_challenge;
 CREATE INDEX messages_by_challenge ON messages (challenge_id, created_at_ms) WHERE challenge_id IS NOT NULL;
