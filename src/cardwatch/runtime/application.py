@@ -95,21 +95,22 @@ class Application:
             gazetteer=parts.gazetteer,
             randomness=parts.randomness,
         )
+        parts.outbox.start()
         self._tasks = [
             asyncio.create_task(self._parts.writer.run()),
             *self._parts.housekeeping.start(),
-            *self._parts.outbox.start(),
             *self._parts.sweeps.start(),
             *self._parts.compiler.start(),
         ]
 
     async def stop(self) -> None:
-        """Finish what is queued, then let go of the store."""
+        """Finish what is queued and what providers are being told, then let go of the store."""
         self.ready = False
         writer_task, *others = self._tasks
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+        await self._parts.outbox.stop()
         self._parts.writer.stop()
         await writer_task
         self._parts.housekeeping.close()
