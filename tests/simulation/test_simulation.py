@@ -96,7 +96,7 @@ def _crash_at_steps(totals: Totals, every: int) -> None:
         assert world.stage.counts["crashes"] == 1
 
 
-@pytest.mark.parametrize("seed", [3, 4])
+@pytest.mark.parametrize("seed", [4, pytest.param(3, marks=pytest.mark.slow)])
 def test_the_embedded_store_holds_the_same(seed: int, tmp_path: Path, totals: Totals) -> None:
     """Over a file that is closed and opened again in each crash of the machine."""
     world = totals.run(World(seed, challenges=200, sqlite=tmp_path / "world.db"))
