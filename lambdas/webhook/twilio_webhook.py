@@ -1,0 +1,12 @@
+"""FraudDetection-Webhook: takes what Twilio posts, texts and delivery reports."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from cardwatch.entrypoints.aws.serving import serve_event
+from cardwatch.entrypoints.aws.webhook import handle
+
+
+def lambda_handler(event: Mapping[str, Any], context: Any) -> Mapping[str, Any]:
+    """Handle one event."""
+    return serve_event(handle, event, context)

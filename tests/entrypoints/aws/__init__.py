@@ -1,0 +1,1 @@
+"""The serverless home's functions."""
