@@ -11,6 +11,11 @@ from enum import StrEnum
 
 import msgspec
 
+from cardwatch.domain.times import HOUR_MS
+
+LIFE_WITHOUT_EXPIRY_MS = 72 * HOUR_MS
+"""How long a message is worth sending that names no end of its own."""
+
 
 class Direction(StrEnum):
     """Seen from Cardwatch."""
@@ -86,3 +91,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     error: str | None = None
     """The provider's code and our word for it ("21610 opted out")."""
     version: int = 1
+
+    @property
+    def life_ends_at_ms(self) -> int:
+        """When it is not worth sending any more."""
+        return self.created_at_ms + LIFE_WITHOUT_EXPIRY_MS if self.expires_at_ms is None else self.expires_at_ms
