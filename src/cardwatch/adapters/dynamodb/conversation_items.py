@@ -13,6 +13,7 @@
 | counter             | dead-letter           | the last number given                                         |
 | calendar            | DAY                   | a day on which payments were received                         |
 | log                 | trimmed               | how far the change log was forgotten                          |
+| erasure             | last                  | the latest time of an erasure                                 |
 
 What is listed under a phone, an account or a challenge stands in base tables, which are read consistently.
 """
@@ -85,6 +86,7 @@ def dead_letter_key(dead_letter_id: int) -> Key:
 
 DEAD_LETTER_COUNTER: Final = _key("counter", "dead-letter")
 TRIMMED: Final = _key("log", "trimmed")
+LAST_ERASURE: Final = _key("erasure", "last")
 
 
 def day_key(day: str) -> Key:

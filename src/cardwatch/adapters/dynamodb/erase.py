@@ -8,12 +8,13 @@ from collections.abc import Iterator
 
 from cardwatch.adapters.dynamodb import codecs
 from cardwatch.adapters.dynamodb.conversation_items import (
+    LAST_ERASURE,
     about_key,
     challenge_key,
     challenge_of,
     message_key,
     message_of,
-    opt_out_key,
+    new_item,
     phone_head,
     user_head,
 )
@@ -23,11 +24,17 @@ from cardwatch.adapters.dynamodb.names import Key, Table
 from cardwatch.adapters.dynamodb.payments import is_payment, labels_of, payment_key
 from cardwatch.adapters.dynamodb.states import state_key
 from cardwatch.adapters.dynamodb.tables import TABLES, Index
-from cardwatch.adapters.dynamodb.values import Item, data, text, texts
+from cardwatch.adapters.dynamodb.values import Item, data, number, text, texts
 from cardwatch.adapters.dynamodb.workspace import Workspace
 from cardwatch.domain.challenge import Challenge
 from cardwatch.domain.changes import EraseAccount
-from cardwatch.domain.erasure import erased_challenge, erased_label, erased_message, erased_transaction
+from cardwatch.domain.erasure import (
+    erased_challenge,
+    erased_label,
+    erased_message,
+    erased_transaction,
+    names_a_person,
+)
 from cardwatch.domain.message import Message
 
 _INDEXES: dict[str, Index] = {index.name: index for definition in TABLES.values() for index in definition.indexes}
@@ -45,7 +52,6 @@ def erase_account(work: Workspace, change: EraseAccount) -> bool:
     addresses = {challenge.phone for _, challenge in challenges if challenge.phone} | set(account.addresses)
     payments = {text(entry, "transaction_id") for entry in _entries(work, Table.TRANSACTIONS, "by_account", user_id)}
     _erase_messages(work, user_id, addresses, [c.challenge_id for _, c in challenges], payments)
-    _erase_opt_outs(work, user_id, addresses)
     for stored, challenge in challenges:
         _erase_challenge(work, stored, challenge)
     for transaction_id in sorted(payments):
@@ -53,9 +59,17 @@ def erase_account(work: Workspace, change: EraseAccount) -> bool:
     _erase_states(work, user_id)
     if (head := work.load(user_head(user_id))) is not None and not texts(head, "open"):
         work.put(user_head(user_id), None)
+    _note_erasure(work, change.at_ms)
     work.staged.pop(key, None)  # last, so that an erasure in several transactions can be asked for again
     work.put(key, None)
     return True
+
+
+def _note_erasure(work: Workspace, at_ms: int) -> None:
+    """Keep the latest time at which the history of a phone was lost."""
+    item = work.load(LAST_ERASURE)
+    latest_ms = max(at_ms, number(item, "at_ms")) if item else at_ms
+    work.put(LAST_ERASURE, (item or new_item(LAST_ERASURE)) | {"at_ms": latest_ms})
 
 
 def _entries(work: Workspace, table: Table, index: str, partition: str) -> Iterator[Item]:
@@ -86,6 +100,8 @@ def _erase_messages(
         if item is None:
             continue
         message = message_of(item)
+        if not names_a_person(message):
+            continue
         owner = _owner(work, message)
         if owner == user_id or (owner is None and message.address in addresses):
             replace_message(work, item, erased_message(message, user_id))
@@ -109,14 +125,6 @@ def _owner(work: Workspace, message: Message) -> str | None:
         return text(payment, "user_id")
     challenge = work.load(challenge_key(message.challenge_id)) if message.challenge_id else None
     return challenge_of(challenge).user_id if challenge is not None else None
-
-
-def _erase_opt_outs(work: Workspace, user_id: str, addresses: set[str]) -> None:
-    """Forget the opt-outs of numbers that no other account has."""
-    for address in sorted(addresses):
-        holders = {text(entry, "user_id") for entry in _entries(work, Table.ACCOUNTS, "by_phone", address)}
-        if not holders - {user_id} and work.load(opt_out_key(address)) is not None:
-            work.put(opt_out_key(address), None)
 
 
 def _erase_payment(work: Workspace, transaction_id: str) -> None:

@@ -4,12 +4,17 @@ Between two writes everything that was read by key is remembered: a service read
 made conditional on what was read. Nothing that was remembered is ever given as the answer of a read.
 """
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 from cardwatch.adapters.dynamodb.database import Database, key_of
 from cardwatch.adapters.dynamodb.names import Key, Table
 from cardwatch.adapters.dynamodb.tables import TABLES, Index
 from cardwatch.adapters.dynamodb.values import Item, Value
+
+INSERTED_S: Final = 0.1
+"""How long what was just inserted stands for what is stored: nothing else is asked about it so soon."""
 
 Staged = dict[Key, Item | None]
 """Items as they shall be, None for those that shall go."""
@@ -26,14 +31,14 @@ class Items:
         """What was read by key since the last write."""
         self.expected: dict[Key, int] = {}
         """Revision that a reader saw of what must not change between its reading and its write (0: nothing)."""
-        self.inserted: Staged = {}
-        """Payments that the last write put where none were; each is handed out once without being read."""
+        self._inserted: Staged = {}
+        self._inserted_until_s = 0.0
 
     def get(self, key: Key, *, consistent: bool = True) -> Item | None:
         """Return an item, None where there is none."""
         if key in self.staged:
             return self.staged[key]
-        item = self.inserted.pop(key, None) or self.database.get(key, consistent=consistent)
+        item = self._just_inserted(key) or self.database.get(key, consistent=consistent)
         self.seen[key] = item
         return item
 
@@ -78,6 +83,18 @@ class Items:
                 entries[key] = item
         ordered = sorted(entries.items(), key=lambda entry: (_order(entry[1][sort]), entry[0]), reverse=reverse)
         return (item for _, item in ordered)
+
+    def keep_inserted(self, items: Staged) -> None:
+        """Keep what a write put where nothing was: for a moment each is handed out once without being read.
+
+        Whoever records a payment reads it back at once, which would cost as much as the rest of its reading.
+        """
+        self._inserted = items
+        self._inserted_until_s = time.monotonic() + INSERTED_S
+
+    def _just_inserted(self, key: Key) -> Item | None:
+        item = self._inserted.pop(key, None)
+        return item if time.monotonic() < self._inserted_until_s else None
 
     def begin_unit(self) -> None:
         """Forget what was read for the write that is done."""

@@ -8,6 +8,7 @@ from cardwatch.adapters.dynamodb.conversation_items import (
     AFTER_ALL,
     ESCALATION,
     EXPIRY,
+    LAST_ERASURE,
     about_key,
     challenge_key,
     challenge_of,
@@ -117,6 +118,11 @@ class DynamoReads(PaymentReads):
             reverse=True,
         )
         return self._challenges([challenge_key(text(entry, "challenge_id")) for entry in asked])
+
+    def last_erasure_ms(self) -> int | None:
+        """Return the latest time of an erasure, None if nothing was ever erased."""
+        item = self._items.get(LAST_ERASURE)
+        return None if item is None else number(item, "at_ms")
 
     def expired_challenges(self, *, now_ms: int, limit: int) -> Sequence[Challenge]:
         """Return open challenges whose life has ended (`expires_at_ms <= now_ms`), oldest first."""

@@ -84,9 +84,9 @@ def state_key(entity: str, key: str) -> Key:
 def state_item(place: Key) -> Item:
     """Return the item of a state without content; that of a pair is found by its account's id."""
     entity, _, key = place[1].partition("#")
-    owner = key.partition(PAIR_SEPARATOR)[0] if entity == "pair" else ""
+    owner, separator, _ = key.partition(PAIR_SEPARATOR)
     item: Item = {"state_id": place[1]}
-    return item | ({"owner": owner} if owner else {})
+    return item | ({"owner": owner} if entity == "pair" and owner and separator else {})
 
 
 def state_of(item: Item | None) -> tuple[int, bytes] | None:

@@ -85,7 +85,7 @@ class DynamoStore(DynamoReads):
 
     def _run_alone(self, work_out: _WorkOut, *, in_parts: bool) -> Change | None:
         known: Staged = {}
-        self._items.inserted = {}
+        self._items.keep_inserted({})
         for attempt in range(ATTEMPTS_MAX):
             work, lost = self._worked_out(work_out, known, assume=not in_parts)
             if lost is not None:
@@ -95,7 +95,8 @@ class DynamoStore(DynamoReads):
             writes = work.writes(secrets.token_hex(4))
             failed = self._write(writes, in_parts=in_parts)
             if failed is None:
-                self._items.inserted = {w.key: w.item for w in writes if w.absent and w.key[0] is Table.TRANSACTIONS}
+                payments = {w.key: w.item for w in writes if w.absent and w.key[0] is Table.TRANSACTIONS}
+                self._items.keep_inserted(payments)
                 return None
             known |= failed.current
             if attempt or not failed.current:
@@ -161,7 +162,7 @@ class DynamoStore(DynamoReads):
         if self._group is not None:
             raise RuntimeError("a group is already open")
         self._items.begin_unit()
-        self._items.inserted = {}
+        self._items.keep_inserted({})
         self._group = Group(self._items)
 
     def commit_group(self) -> None:

@@ -55,7 +55,7 @@ TABLES: Final[Mapping[Table, TableDefinition]] = {
         TableDefinition(
             Table.ACCOUNTS,
             "user_id",
-            indexes=(Index("by_id", "listed", "user_id"), Index("by_phone", "phone_number", "user_id")),
+            indexes=(Index("by_id", "listed", "user_id"),),
         ),
         TableDefinition(Table.STATES, "state_id", indexes=(Index("by_owner", "owner", "state_id"),), ttl=True),
         TableDefinition(

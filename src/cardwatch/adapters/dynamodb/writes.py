@@ -26,7 +26,7 @@ from cardwatch.adapters.dynamodb.erase import erase_account
 from cardwatch.adapters.dynamodb.names import Key, Table
 from cardwatch.adapters.dynamodb.payments import ArrivalOrder, day_of, is_payment, new_payment, payment_key, with_status
 from cardwatch.adapters.dynamodb.states import state_item, state_key
-from cardwatch.adapters.dynamodb.values import datas, number
+from cardwatch.adapters.dynamodb.values import Item, datas, number
 from cardwatch.adapters.dynamodb.workspace import Workspace, held
 from cardwatch.domain.changes import (
     AddChallenge,
@@ -139,13 +139,8 @@ def _put_account(work: Workspace, change: PutAccount) -> bool:
     item = work.load(key) if before else work.expect(key, None)
     if (number(item, "version") if item else 0) != before:
         return False
-    put = {name: value for name, value in (item or {}).items() if name != "phone_number"} | {
-        "user_id": account.user_id,
-        "version": account.version,
-        "listed": "accounts",
-        "body": codecs.encode(account),
-    }
-    work.put(key, put | ({"phone_number": account.phone_number} if account.phone_number else {}))
+    put: Item = {"user_id": account.user_id, "version": account.version, "listed": "accounts"}
+    work.put(key, (item or {}) | put | {"body": codecs.encode(account)})
     return True
 
 
