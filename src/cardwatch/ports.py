@@ -116,22 +116,22 @@ class Challenges(Protocol):
         ...
 
     def last_erasure_ms(self) -> int | None:
-        """Return the latest time of an erasure, None if nothing was ever erased.
+        """Return the latest time at which an account was erased or a challenge set aside, None if none ever was.
 
         Until well after it nobody can say of any phone that no question went there: that history may be gone.
         """
         ...
 
-    def expired_challenges(self, *, now_ms: int, limit: int) -> Sequence[Challenge]:
-        """Return open challenges whose life has ended (`expires_at_ms <= now_ms`), oldest first."""
+    def expired_challenge_ids(self, *, now_ms: int, limit: int) -> Sequence[str]:
+        """Return the ids of open challenges whose life has ended (`expires_at_ms <= now_ms`), oldest first."""
         ...
 
     def open_challenges_of(self, user_id: str) -> Sequence[Challenge]:
         """Return an account's queued and asked challenges."""
         ...
 
-    def challenges_to_escalate(self, *, now_ms: int, limit: int) -> Sequence[Challenge]:
-        """Return asked challenges with `act_at_ms <= now_ms`, oldest due first."""
+    def challenge_ids_to_escalate(self, *, now_ms: int, limit: int) -> Sequence[str]:
+        """Return the ids of asked challenges with `act_at_ms <= now_ms`, oldest due first."""
         ...
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from cardwatch.domain.challenge import MOVES, OPEN, Challenge, ChallengeState
-from cardwatch.domain.changes import AddChallenge, AddTransaction, IllegalMove, PutChallenge
+from cardwatch.domain.changes import AddChallenge, AddTransaction, IllegalMove, PutChallenge, SetAsideChallenge
 from cardwatch.ports import Store
 from tests.builders import NOW_MS, OTHER_PHONE, PHONE, make_challenge, make_transaction
 
@@ -70,8 +70,8 @@ def test_expired_challenges_are_open_and_over(store: Store) -> None:
         make_challenge("long-ago", expires_at_ms=NOW_MS - 1000),
         make_challenge("answered", expires_at_ms=NOW_MS - 2000, state=ChallengeState.DENIED),
     )
-    assert ids(store.expired_challenges(now_ms=NOW_MS, limit=10)) == ["long-ago", "now"]
-    assert ids(store.expired_challenges(now_ms=NOW_MS, limit=1)) == ["long-ago"]
+    assert store.expired_challenge_ids(now_ms=NOW_MS, limit=10) == ["long-ago", "now"]
+    assert store.expired_challenge_ids(now_ms=NOW_MS, limit=1) == ["long-ago"]
 
 
 def test_open_challenges_of_an_account(store: Store) -> None:
@@ -93,8 +93,38 @@ def test_a_closed_challenge_leaves_every_open_listing(store: Store, end: Challen
     assert store.apply([PutChallenge(make_challenge(state=end, asked_at_ms=NOW_MS, version=2))]) is None
     assert ids(store.open_challenges(PHONE)) == []
     assert ids(store.open_challenges_of("user_001")) == []
-    assert ids(store.expired_challenges(now_ms=NOW_MS * 2, limit=10)) == []
+    assert store.expired_challenge_ids(now_ms=NOW_MS * 2, limit=10) == []
     assert ids(store.recent_challenges(PHONE, asked_since_ms=NOW_MS)) == ["chl_1"]
+
+
+def test_a_challenge_that_is_set_aside_is_found_by_no_read(store: Store) -> None:
+    """Its payment has no challenge any more, and the phone's history a gap from then on; others stay."""
+    standing = make_challenge(state=ASKED, asked_at_ms=NOW_MS, act_at_ms=NOW_MS)
+    assert store.apply([AddTransaction(make_transaction()), AddTransaction(make_transaction("txn_2"))]) is None
+    other = make_challenge("chl_2", transaction_id="txn_2")
+    assert store.apply([AddChallenge(standing), AddChallenge(other)]) is None
+    assert store.challenge_ids_to_escalate(now_ms=NOW_MS, limit=10) == ["chl_1"]
+    assert store.apply([SetAsideChallenge("chl_1", NOW_MS + 1)]) is None
+    assert store.challenge("chl_1") is None
+    assert ids(store.open_challenges(PHONE)) == ids(store.open_challenges_of("user_001")) == ["chl_2"]
+    assert store.recent_challenges(PHONE, asked_since_ms=0) == []
+    assert store.expired_challenge_ids(now_ms=NOW_MS * 2, limit=10) == ["chl_2"]
+    assert store.challenge_ids_to_escalate(now_ms=NOW_MS * 2, limit=10) == []
+    records = [store.transaction(key) for key in ("txn_1", "txn_2")]
+    assert [record.challenge if record else standing for record in records] == [None, other]
+    assert store.last_erasure_ms() == NOW_MS + 1
+
+
+def test_only_what_is_there_is_set_aside(store: Store) -> None:
+    """Once; a change that was decided before does not bring it back."""
+    add(store, make_challenge())
+    absent, twice = SetAsideChallenge("absent", NOW_MS), SetAsideChallenge("chl_1", NOW_MS)
+    assert store.apply([absent]) is absent
+    assert store.last_erasure_ms() is None
+    assert store.apply([twice]) is None
+    assert store.apply([twice]) is twice
+    stale = PutChallenge(make_challenge(state=ASKED, version=2))
+    assert store.apply([stale]) is stale
 
 
 @pytest.mark.parametrize("after", list(ChallengeState))

@@ -23,6 +23,7 @@ from cardwatch.domain.changes import (
     PutOptOut,
     PutState,
     RemoveDeadLetter,
+    SetAsideChallenge,
     SetCursor,
 )
 from cardwatch.domain.label import LabelSource
@@ -78,6 +79,7 @@ HOLDS: tuple[Change, ...] = (
     SetCursor("notify", 0, 9),
     AddDeadLetter("notify", "SM1", "broken", "{}", NOW_MS),
     RemoveDeadLetter(1),
+    SetAsideChallenge("chl_1", NOW_MS),
     EraseAccount("user_001", NOW_MS),
 )
 """Changes that hold on WORLD, each alone."""
@@ -100,6 +102,7 @@ UNMET: tuple[Change, ...] = (
     PutChallenge(make_challenge(state=ChallengeState.ASKED, version=1)),
     PutChallenge(make_challenge(state=ChallengeState.ASKED, version=3)),
     PutChallenge(make_challenge("absent", version=1)),
+    SetAsideChallenge("absent", NOW_MS),
     AddMessage(make_message(body="again")),
     PutMessage(make_message(version=1)),
     PutMessage(make_message(version=3)),

@@ -27,6 +27,7 @@ from cardwatch.domain.changes import (
     PutOptOut,
     PutState,
     RemoveDeadLetter,
+    SetAsideChallenge,
     SetAsideMessage,
     SetCursor,
 )
@@ -117,6 +118,7 @@ changes: st.SearchStrategy[Change] = st.one_of(
     st.builds(EraseAccount, users, times),
     st.builds(AddChallenge, challenges),
     st.builds(PutChallenge, challenges),
+    st.builds(SetAsideChallenge, st.sampled_from(CHALLENGES), times),
     st.builds(AddMessage, messages),
     st.builds(PutMessage, messages),
     st.builds(SetAsideMessage, st.sampled_from(("m1", "m2", "m3", "m4", "r1"))),

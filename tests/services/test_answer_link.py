@@ -392,8 +392,8 @@ def test_a_no_by_link_sets_the_phone_free_for_the_next_question(store: Store) ->
     assert holder is not None
     moved = successor(holder, phone_number=PHONE, channels=("sms", "email"))
     assert store.apply([PutAccount(moved)]) is None
-    unsent = challenge_payment(store, "txn_2", user_id="user_of_txn_1")  # type: ignore[arg-type]
-    waiting = challenge_payment(store, "txn_3", user_id="user_009")  # type: ignore[arg-type]
+    unsent = challenge_payment(store, "txn_2", user_id="user_of_txn_1")
+    waiting = challenge_payment(store, "txn_3", user_id="user_009")
     assert (unsent.state, waiting.state) == (ChallengeState.ASKED, ChallengeState.QUEUED)
     assert press(store, mailed.deny, None) is Result.DENIED
     states = [record.challenge.state for i in (2, 3) if (record := store.transaction(f"txn_{i}")) and record.challenge]

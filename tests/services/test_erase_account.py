@@ -85,7 +85,7 @@ def test_every_open_question_of_an_erased_account_is_taken_back() -> None:
         assert status_of(store, f"txn_{number}") is Status.IN_REVIEW
     assert store.account("user_001") is None
     assert send_all(store).took == {}
-    assert store.expired_challenges(now_ms=NOW_MS + TTL_MS, limit=10) == []
+    assert store.expired_challenge_ids(now_ms=NOW_MS + TTL_MS, limit=10) == []
 
 
 def test_an_erased_question_that_waited_leaves_the_standing_one() -> None:

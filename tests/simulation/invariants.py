@@ -102,9 +102,9 @@ class Watch:
 
     def swept(self, store: Store, *, now_ms: int) -> None:
         """Check that an expiry sweep that ran through left nothing open whose life was over by its clock."""
-        left = store.expired_challenges(now_ms=now_ms, limit=1)
+        left = store.expired_challenge_ids(now_ms=now_ms, limit=1)
         if left:
-            self.fail(3, f"{left[0].challenge_id} is open after its expiry and a sweep")
+            self.fail(3, f"{left[0]} is open after its expiry and a sweep")
 
     # What is written
 

@@ -32,6 +32,8 @@ class ChallengeState(StrEnum):
     CANCELLED = "cancelled"
 
 
+_SUFFIX = ":challenge"
+
 _Seconds = Annotated[int, msgspec.Meta(ge=10, le=36_000)]
 
 LIFE_MAX_MS = 10 * HOUR_MS
@@ -71,6 +73,16 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     """How long before the next channel is tried; None: this one is waited for to the end."""
     remind_after_s: _Seconds | None = None
     """When the question is put once more on the same channel; None: it is not."""
+
+
+def challenge_id_of(transaction_id: str) -> str:
+    """Return the id of the challenge about a payment."""
+    return f"{transaction_id}{_SUFFIX}"
+
+
+def payment_asked_about(challenge_id: str) -> str:
+    """Return the id of the payment that a challenge is about, also of one that cannot be read."""
+    return challenge_id.removesuffix(_SUFFIX)
 
 
 class Challenge(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

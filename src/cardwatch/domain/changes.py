@@ -112,6 +112,17 @@ class PutChallenge(msgspec.Struct, frozen=True):
     challenge: Challenge
 
 
+class SetAsideChallenge(msgspec.Struct, frozen=True):
+    """Take a challenge that cannot be read out of the way: no read finds it any more. Holds if it exists.
+
+    It is not its payment's current one any more, and its phone's history has a gap from then on, which
+    `Challenges.last_erasure_ms` tells. What was stored of it is kept apart until its account is erased.
+    """
+
+    challenge_id: str
+    at_ms: int
+
+
 class AddMessage(msgspec.Struct, frozen=True):
     """Add a message (an outbox row, or a reply received). Holds if its message id was never seen."""
 
@@ -184,6 +195,7 @@ Change: TypeAlias = (
     | EraseAccount
     | AddChallenge
     | PutChallenge
+    | SetAsideChallenge
     | AddMessage
     | PutMessage
     | SetAsideMessage

@@ -12,7 +12,14 @@ from typing import Protocol
 import msgspec
 
 from cardwatch.domain.account import Account
-from cardwatch.domain.challenge import LIFE_MAX_MS, Challenge, ChallengeState, ChannelName, DefaultAction
+from cardwatch.domain.challenge import (
+    LIFE_MAX_MS,
+    Challenge,
+    ChallengeState,
+    ChannelName,
+    DefaultAction,
+    challenge_id_of,
+)
 from cardwatch.domain.changes import AddChallenge, AddMessage, Change, MoveTransaction, PutChallenge, successor
 from cardwatch.domain.errors import StoreCorrupt
 from cardwatch.domain.message import Direction, Message, MessageKind, MessageState
@@ -73,7 +80,7 @@ def plan_challenge(
     by_text = any(step.channel is ChannelName.SMS for step in steps)
     life_ms = ttl_ms if escalation.expires_after_s is None else escalation.expires_after_s * 1000
     queued = Challenge(
-        challenge_id=f"{transaction.transaction_id}:challenge",
+        challenge_id=challenge_id_of(transaction.transaction_id),
         transaction_id=transaction.transaction_id,
         user_id=account.user_id,
         phone=(account.phone_number or "") if by_text else "",

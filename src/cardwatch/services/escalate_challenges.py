@@ -20,6 +20,7 @@ from cardwatch.ports import Store
 from cardwatch.services.ask_cardholder import act_at_ms, scheduled
 from cardwatch.services.questions import may_have_reached, question_message, texts_left
 from cardwatch.services.reach import Sender, why_not
+from cardwatch.services.set_aside_challenge import set_aside_challenge
 
 RETRY_DELAY_MS = 30_000
 """Before a text is tried once more whose handset could not be reached: long enough to leave a tunnel."""
@@ -30,13 +31,12 @@ _ATTEMPTS = 3
 def escalate_challenges(*, store: Store, sender: Sender, now_ms: int, token: str, limit: int = 100) -> tuple[str, ...]:
     """Take up to `limit` unanswered challenges a step further; returns the ids of those that moved.
 
-    One that keeps changing meanwhile is left to the next sweep.
+    One that keeps changing meanwhile is left to the next sweep; one that cannot be read is set aside.
     """
-    due = store.challenges_to_escalate(now_ms=now_ms, limit=limit)
     return tuple(
-        challenge.challenge_id
-        for challenge in due
-        if _escalate(challenge.challenge_id, store=store, sender=sender, now_ms=now_ms, token=token)
+        challenge_id
+        for challenge_id in store.challenge_ids_to_escalate(now_ms=now_ms, limit=limit)
+        if _escalate(challenge_id, store=store, sender=sender, now_ms=now_ms, token=token)
     )
 
 
@@ -83,13 +83,18 @@ def once_more(challenge: Challenge, *, store: Store, sender: Sender, now_ms: int
 
 def _escalate(challenge_id: str, *, store: Store, sender: Sender, now_ms: int, token: str) -> bool:
     for _ in range(_ATTEMPTS):
-        challenge = store.challenge(challenge_id)
+        try:
+            challenge = store.challenge(challenge_id)
+        except StoreCorrupt as error:
+            set_aside_challenge(challenge_id, str(error), store=store, sender=sender, now_ms=now_ms, token=token)
+            return False
         if not _is_due(challenge, now_ms) or challenge is None:
             return False
         try:
             changes = _step_further(challenge, store=store, sender=sender, now_ms=now_ms, token=token)
         except StoreCorrupt:
-            return False  # its payment cannot be read, which must not keep the others from going on
+            # Its payment or its account cannot be read: it is not due again, and ends with its life.
+            changes = [PutChallenge(successor(challenge, act_at_ms=None))]
         if store.apply(changes) is None:
             return True
     return False

@@ -2,7 +2,8 @@
 
 Its decision stays: it went to review, once and for good. What is mended is the history that later payments are
 compared with; labels of such a payment are not counted in it. A label that could not be counted is counted now.
-A message that its receiver never took is sent again, and what could not be told is told. A letter that fails again
+A message that its receiver never took is sent again, and what could not be told is told. A payment whose question was
+lost goes to review once it can be read. A letter that fails again
 stays where it is.
 """
 
@@ -18,6 +19,8 @@ from cardwatch.services.feature_state import state_after
 from cardwatch.services.label_effect import label_effect
 from cardwatch.services.reach import Sender
 from cardwatch.services.send_messages import DEAD_LETTER_CONSUMER as OUTBOX_CONSUMER
+from cardwatch.services.set_aside_challenge import CONSUMER as CHALLENGE_CONSUMER
+from cardwatch.services.set_aside_challenge import to_review
 from cardwatch.services.tell_payment_system import CALLBACK_LIFE_MS, read_told, tell
 from cardwatch.services.tell_payment_system import CONSUMER as CALLBACK_CONSUMER
 
@@ -62,6 +65,9 @@ def _effect(
     if letter.consumer == CALLBACK_CONSUMER:
         told = tell(read_told(letter), store=store, sender=sender, now_ms=now_ms)
         return (Replayed.DONE if told else Replayed.NOTHING), told
+    if letter.consumer == CHALLENGE_CONSUMER:
+        moved = to_review(record)
+        return (Replayed.DONE if moved else Replayed.NOTHING), moved
     if not letter.payload.startswith(LABEL_PAYLOAD):
         account = store.account(record.transaction.user_id)
         return Replayed.DONE, state_after(record.transaction, account, store=store, engine=engine)

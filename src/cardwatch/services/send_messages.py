@@ -195,7 +195,7 @@ def _why_unwanted(message: Message, *, store: Store, now_ms: int) -> str | None:
         return "life ended"
     challenge = store.challenge(message.challenge_id or "")
     if challenge is None:
-        return None
+        return "question closed" if message.kind in ASKING else None
     if message.kind in ASKING and challenge.state is not ChallengeState.ASKED:
         return "question closed"
     if store.account(challenge.user_id) is None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from cardwatch.adapters.sqlite import SqliteReader, SqliteStore, reads
+from cardwatch.adapters.sqlite import SqliteReader, SqliteStore, reads, writes
 from cardwatch.adapters.sqlite.schema import migrate, released_steps, schema_version
 from cardwatch.domain.changes import AddTransaction
 from cardwatch.domain.errors import StoreCorrupt, StoreUnavailable
@@ -73,7 +73,7 @@ def test_rows_that_are_no_json_do_not_stop_a_migration(path: Path) -> None:
     with closing(SqliteStore(path)) as store:
         assert schema_version(store._database) == 1 + len(later)
         assert store._database.all("SELECT * FROM opt_outs") == [("+12025550101", 7)]
-        bodies = dict(store._database.all("SELECT message_id, body FROM messages"))
+        bodies: dict[str, bytes] = dict(store._database.all("SELECT message_id, body FROM messages"))
         assert msgspec.json.decode(bodies["m1"]) == {
             "message_id": "m1",
             "address": "+12025550101",
@@ -101,6 +101,13 @@ def test_a_reader_does_not_migrate(path: Path) -> None:
     path.touch()
     with pytest.raises(StoreUnavailable, match="start `cardwatch serve` once"):
         SqliteReader(path)
+
+
+def test_a_challenges_payment_is_found_by_its_index(store: SqliteStore) -> None:
+    """Setting a challenge aside walks through no payments, nor does the check of what refers to it."""
+    for sql in (writes._UNSET_CHALLENGE, "SELECT 1 FROM transactions WHERE challenge_id = ?"):
+        plan = [row[3] for row in store._database.all(f"EXPLAIN QUERY PLAN {sql}", ("chl_1",))]
+        assert [step for step in plan if "transactions_by_challenge" in step] == plan
 
 
 @pytest.mark.parametrize(

@@ -91,27 +91,31 @@ class MemoryReads:
         return [challenge for _, _, challenge in sorted(found, key=lambda row: row[:2], reverse=True)]
 
     def last_erasure_ms(self) -> int | None:
-        """Return the latest time of an erasure, None if nothing was ever erased."""
+        """Return the latest time at which an account was erased or a challenge set aside."""
         return self._tables.erasures.get("last")
 
-    def expired_challenges(self, *, now_ms: int, limit: int) -> Sequence[Challenge]:
-        """Return open challenges whose life has ended, oldest first."""
-        found = [c for c in self._tables.challenges.values() if c.state in OPEN and c.expires_at_ms <= now_ms]
-        return sorted(found, key=lambda c: (c.expires_at_ms, c.challenge_id))[:limit]
+    def expired_challenge_ids(self, *, now_ms: int, limit: int) -> Sequence[str]:
+        """Return the ids of open challenges whose life has ended, oldest first."""
+        found = [
+            (c.expires_at_ms, c.challenge_id)
+            for c in self._tables.challenges.values()
+            if c.state in OPEN and c.expires_at_ms <= now_ms
+        ]
+        return [challenge_id for _, challenge_id in sorted(found)[:limit]]
 
     def open_challenges_of(self, user_id: str) -> Sequence[Challenge]:
         """Return an account's open challenges, in order of creation."""
         found = [c for c in self._tables.challenges.values() if c.user_id == user_id and c.state in OPEN]
         return sorted(found, key=lambda c: (c.created_at_ms, c.challenge_id))
 
-    def challenges_to_escalate(self, *, now_ms: int, limit: int) -> Sequence[Challenge]:
-        """Return asked challenges whose reminder or next channel is due, oldest due first."""
+    def challenge_ids_to_escalate(self, *, now_ms: int, limit: int) -> Sequence[str]:
+        """Return the ids of asked challenges whose reminder or next channel is due, oldest due first."""
         found = [
-            (c.act_at_ms, c.challenge_id, c)
+            (c.act_at_ms, c.challenge_id)
             for c in self._tables.challenges.values()
             if c.state is ChallengeState.ASKED and c.act_at_ms is not None and c.act_at_ms <= now_ms
         ]
-        return [challenge for _, _, challenge in sorted(found, key=lambda row: row[:2])[:limit]]
+        return [challenge_id for _, challenge_id in sorted(found)[:limit]]
 
     # Messages
 

@@ -24,6 +24,7 @@ from cardwatch.domain.changes import (
     PutOptOut,
     PutState,
     RemoveDeadLetter,
+    SetAsideChallenge,
     SetAsideMessage,
     SetCursor,
     require_challenge_move,
@@ -58,6 +59,7 @@ class MemoryStore(MemoryReads):
             EraseAccount: self._erase_account,
             AddChallenge: self._add_challenge,
             PutChallenge: self._put_challenge,
+            SetAsideChallenge: self._set_aside_challenge,
             AddMessage: self._add_message,
             PutMessage: self._put_message,
             SetAsideMessage: self._set_aside_message,
@@ -187,12 +189,15 @@ class MemoryStore(MemoryReads):
         if account is None:
             return False
         challenges = [c for c in self._tables.challenges.values() if c.user_id == user_id]
-        addresses = {c.phone for c in challenges if c.phone} | set(account.addresses)
+        set_aside = [c for c in self._tables.set_aside.values() if c.user_id == user_id]
+        addresses = {c.phone for c in [*challenges, *set_aside] if c.phone} | set(account.addresses)
         for message in list(filter(names_a_person, self._tables.messages.values())):
             if self._owner(message) == user_id or (self._owner(message) is None and message.address in addresses):
                 self._keep_message(erased_message(message, user_id))
         for challenge in challenges:
             self._tables.challenges.put(challenge.challenge_id, erased_challenge(challenge))
+        for challenge in set_aside:
+            self._tables.set_aside.remove(challenge.challenge_id)
         for key, record in list(self._tables.payments.items()):
             if record.transaction.user_id == user_id:
                 erased = msgspec.structs.replace(record, transaction=erased_transaction(record.transaction))
@@ -239,6 +244,18 @@ class MemoryStore(MemoryReads):
         require_challenge_move(stored.state, challenge.state)
         self._tables.challenges.put(challenge.challenge_id, challenge)
         self._append_log("challenge.changed", challenge.transaction_id, challenge.state)
+        return True
+
+    def _set_aside_challenge(self, change: SetAsideChallenge) -> bool:
+        challenge_id = change.challenge_id
+        if challenge_id not in self._tables.challenges:
+            return False
+        self._tables.set_aside.put(challenge_id, self._tables.challenges[challenge_id])
+        self._tables.challenges.remove(challenge_id)
+        for key, current in list(self._tables.current_challenge.items()):
+            if current == challenge_id:
+                self._tables.current_challenge.remove(key)
+        self._note_erasure(change.at_ms)
         return True
 
     def _add_message(self, change: AddMessage) -> bool:

@@ -54,8 +54,10 @@ class Tables:
         self.outbox: Table[str, bool] = Table(self._journal)
         """Ids of the messages that a worker has to act on."""
         self.opt_outs: Table[str, int] = Table(self._journal)
+        self.set_aside: Table[str, Challenge] = Table(self._journal)
+        """Challenges that no read finds."""
         self.erasures: Table[str, int] = Table(self._journal)
-        """The time of the last one, under "last"."""
+        """The latest time at which a phone's history was lost, under "last"."""
         self.log: Table[int, LogEntry] = Table(self._journal)
         self.cursors: Table[str, int] = Table(self._journal)
         self.dead_letters: Table[int, DeadLetter] = Table(self._journal)

@@ -26,7 +26,9 @@ from cardwatch.domain.erasure import (
 from cardwatch.features.engine import PAIR_SEPARATOR
 
 _ACCOUNT: Final = "SELECT body FROM accounts WHERE user_id = ?"
-_PHONES: Final = "SELECT DISTINCT phone FROM challenges WHERE user_id = ?"
+_PHONES: Final = (
+    "SELECT phone FROM challenges WHERE user_id = ?1 UNION SELECT phone FROM set_aside_challenges WHERE user_id = ?1"
+)
 _MESSAGES: Final = """
 SELECT m.body FROM messages m
 LEFT JOIN transactions t ON t.transaction_id = m.transaction_id
@@ -67,6 +69,7 @@ def erase_account(database: Database, change: EraseAccount) -> bool:
     _erase_messages(database, user_id, sorted(addresses))
     _erase_challenges(database, user_id)
     _erase_transactions(database, user_id)
+    database.run("DELETE FROM set_aside_challenges WHERE user_id = ?", (user_id,))
     database.run(_DELETE_STATES, (user_id, PAIR_SEPARATOR, _AFTER_SEPARATOR))
     database.run("DELETE FROM accounts WHERE user_id = ?", (user_id,))
     note_erasure(database, change.at_ms)

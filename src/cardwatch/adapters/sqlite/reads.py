@@ -60,11 +60,12 @@ _RECENT: Final = (
 )
 _LAST_ERASURE: Final = "SELECT at_ms FROM last_erasure"
 _EXPIRED: Final = (
-    "SELECT body FROM challenges WHERE state IN ('queued', 'asked') AND expires_at_ms <= ?"
+    "SELECT challenge_id FROM challenges WHERE state IN ('queued', 'asked') AND expires_at_ms <= ?"
     " ORDER BY expires_at_ms, challenge_id LIMIT ?"
 )
 _TO_ESCALATE: Final = (
-    "SELECT body FROM challenges WHERE state = 'asked' AND act_at_ms <= ? ORDER BY act_at_ms, challenge_id LIMIT ?"
+    "SELECT challenge_id FROM challenges WHERE state = 'asked' AND act_at_ms <= ?"
+    " ORDER BY act_at_ms, challenge_id LIMIT ?"
 )
 
 _MESSAGE: Final = "SELECT body FROM messages WHERE message_id = ?"
@@ -152,21 +153,21 @@ class SqliteReads:
         return self._challenges(_RECENT, (phone, asked_since_ms))
 
     def last_erasure_ms(self) -> int | None:
-        """Return the latest time of an erasure, None if nothing was ever erased."""
+        """Return the latest time at which an account was erased or a challenge set aside."""
         row = self._database.one(_LAST_ERASURE)
         return None if row is None else int(row[0])
 
-    def expired_challenges(self, *, now_ms: int, limit: int) -> Sequence[Challenge]:
-        """Return open challenges whose life has ended (`expires_at_ms <= now_ms`), oldest first."""
-        return self._challenges(_EXPIRED, (now_ms, limit))
+    def expired_challenge_ids(self, *, now_ms: int, limit: int) -> Sequence[str]:
+        """Return the ids of open challenges whose life has ended (`expires_at_ms <= now_ms`), oldest first."""
+        return [challenge_id for (challenge_id,) in self._database.all(_EXPIRED, (now_ms, limit))]
 
     def open_challenges_of(self, user_id: str) -> Sequence[Challenge]:
         """Return an account's open challenges, in order of creation."""
         return sorted(self._challenges(_OPEN_BY_ACCOUNT, (user_id,)), key=lambda c: (c.created_at_ms, c.challenge_id))
 
-    def challenges_to_escalate(self, *, now_ms: int, limit: int) -> Sequence[Challenge]:
-        """Return asked challenges whose reminder or next channel is due, oldest due first."""
-        return self._challenges(_TO_ESCALATE, (now_ms, limit))
+    def challenge_ids_to_escalate(self, *, now_ms: int, limit: int) -> Sequence[str]:
+        """Return the ids of asked challenges whose reminder or next channel is due, oldest due first."""
+        return [challenge_id for (challenge_id,) in self._database.all(_TO_ESCALATE, (now_ms, limit))]
 
     def _challenges(self, sql: str, parameters: Sequence[object]) -> list[Challenge]:
         return [decode_challenge(body) for (body,) in self._database.all(sql, parameters)]

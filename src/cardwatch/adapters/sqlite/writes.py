@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from cardwatch.adapters.sqlite.codecs import decode_label, encode
 from cardwatch.adapters.sqlite.connection import Database
-from cardwatch.adapters.sqlite.erase import erase_account
+from cardwatch.adapters.sqlite.erase import erase_account, note_erasure
 from cardwatch.domain.challenge import ChallengeState
 from cardwatch.domain.changes import (
     AddChallenge,
@@ -25,6 +25,7 @@ from cardwatch.domain.changes import (
     PutOptOut,
     PutState,
     RemoveDeadLetter,
+    SetAsideChallenge,
     SetAsideMessage,
     SetCursor,
     require_challenge_move,
@@ -63,6 +64,12 @@ _UPDATE_CHALLENGE: Final = (
     "UPDATE challenges SET user_id = ?2, phone = ?3, state = ?4, asked_at_ms = ?5, act_at_ms = ?6,"
     " expires_at_ms = ?7, version = ?8, body = ?9 WHERE challenge_id = ?1"
 )
+_KEEP_CHALLENGE_APART: Final = (
+    "INSERT OR REPLACE INTO set_aside_challenges (challenge_id, user_id, phone, body)"
+    " SELECT challenge_id, user_id, phone, body FROM challenges WHERE challenge_id = ?"
+)
+_UNSET_CHALLENGE: Final = "UPDATE transactions SET challenge_id = NULL WHERE challenge_id = ?"
+_DELETE_CHALLENGE: Final = "DELETE FROM challenges WHERE challenge_id = ?"
 _INSERT_MESSAGE: Final = (
     "INSERT INTO messages"
     " (message_id, address, channel, created_at_ms, due_at_ms, transaction_id, challenge_id, version, body)"
@@ -147,6 +154,16 @@ def _put_challenge(database: Database, change: PutChallenge) -> bool:
     require_challenge_move(ChallengeState(stored[0]), challenge.state)
     database.run(_UPDATE_CHALLENGE, _challenge_row(change))
     database.run(_LOG, ("challenge.changed", challenge.transaction_id, challenge.state))
+    return True
+
+
+def _set_aside_challenge(database: Database, change: SetAsideChallenge) -> bool:
+    key = (change.challenge_id,)
+    if not database.run(_KEEP_CHALLENGE_APART, key):
+        return False
+    database.run(_UNSET_CHALLENGE, key)
+    database.run(_DELETE_CHALLENGE, key)
+    note_erasure(database, change.at_ms)
     return True
 
 
@@ -241,6 +258,7 @@ WRITERS: Final[dict[type, Callable[[Database, Any], bool]]] = {
     EraseAccount: _erase_account,
     AddChallenge: _add_challenge,
     PutChallenge: _put_challenge,
+    SetAsideChallenge: _set_aside_challenge,
     AddMessage: _add_message,
     PutMessage: _put_message,
     SetAsideMessage: _set_aside_message,
