@@ -3,9 +3,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+AWS_TESTS := tests/infrastructure tests/adapters/dynamodb tests/entrypoints/aws tests/lambdas
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-slow lint format model docs requirements bench clean
+.PHONY: help demo serve test test-slow test-aws lint format model docs requirements bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -20,7 +21,10 @@ test: lint ## Style, types, architecture, and every test but the slow ones (unde
 	$(BIN)/pytest -m "not slow"
 
 test-slow: $(VENV)/.dev ## Browser, many crashes, whole builds
-	$(BIN)/pytest -m slow --timeout 900
+	$(BIN)/pytest -m slow --timeout 900 $(addprefix --ignore=,$(AWS_TESTS))
+
+test-aws: $(VENV)/.dev ## Terraform applied to an emulator and looked over, packages, containers (needs terraform, npm)
+	CARDWATCH_TEST_AWS=1 $(BIN)/pytest -m slow --timeout 1200 $(wildcard $(AWS_TESTS))
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
