@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import pytest
 
 from cardwatch.adapters.clock import SeededRandomness
@@ -12,9 +13,12 @@ from cardwatch.domain.changes import (
     Change,
     DecideTransaction,
     MoveTransaction,
+    PutMessage,
     SetCursor,
+    successor,
 )
 from cardwatch.domain.decision import DecidedBy, Outcome
+from cardwatch.domain.errors import CardwatchError
 from cardwatch.domain.message import Message, MessageState
 from cardwatch.domain.transaction import Status
 from cardwatch.features.engine import default_engine
@@ -213,6 +217,41 @@ def test_a_dead_callback_is_sent_again_when_it_is_replayed() -> None:
     assert replay(letters[0], store) is Replayed.RACED
 
 
+def dead_callback(store: MemoryStore) -> DeadLetter:
+    """Let the receiver refuse one callback for good; returns its letter."""
+    tell(store)
+    refusing = ScriptedChannel(name="callback", on_unknown=OnUnknown.RESEND)
+    refusing.answers = [NotSent("301 redirected", retryable=False)]
+    send_due(store=store, channel=refusing, sender=SENDER, randomness=SeededRandomness(), now_ms=NOW_MS)
+    [letter] = store.dead_letters(limit=9)
+    return letter
+
+
+def test_a_replayed_callback_goes_to_the_address_configured_now() -> None:
+    """Mending the address is why it is replayed; without one the letter stays."""
+    store = challenged_then_declined()
+    letter = dead_callback(store)
+    with pytest.raises(CardwatchError, match="CARDWATCH_CALLBACK_URL is not set"):
+        replay(letter, store, msgspec.structs.replace(SENDER, others={}))
+    assert store.dead_letters(limit=9) == [letter]
+    mended = msgspec.structs.replace(SENDER, others={"callback": "https://mended.example/"})
+    assert replay(letter, store, mended) is Replayed.DONE
+    [again] = outbox(store)
+    assert (again.address, again.state) == ("https://mended.example/", MessageState.QUEUED)
+    assert again.body
+
+
+def test_a_callback_without_a_body_is_not_replayed() -> None:
+    """It would tell nothing; its letter goes."""
+    store = challenged_then_declined()
+    letter = dead_callback(store)
+    dead = store.message(letter.payload)
+    assert dead is not None
+    assert store.apply([PutMessage(successor(dead, body=""))]) is None
+    assert (replay(letter, store), store.dead_letters(limit=9)) == (Replayed.NOTHING, [])
+    assert outbox(store) == []
+
+
 def test_what_could_not_be_told_is_told_when_it_is_replayed() -> None:
     """The letter keeps the entry of the log."""
     store = challenged_then_declined()
@@ -223,6 +262,6 @@ def test_what_could_not_be_told_is_told_when_it_is_replayed() -> None:
     assert [json.loads(message.body)["type"] for message in outbox(store)] == ["transaction.declined"]
 
 
-def replay(letter: DeadLetter, store: MemoryStore) -> Replayed:
+def replay(letter: DeadLetter, store: MemoryStore, sender: Sender = SENDER) -> Replayed:
     """Replay a letter."""
-    return replay_dead_letter(letter, store=store, engine=default_engine(), sender=SENDER, now_ms=NOW_MS)
+    return replay_dead_letter(letter, store=store, engine=default_engine(), sender=sender, now_ms=NOW_MS)

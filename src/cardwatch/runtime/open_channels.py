@@ -133,7 +133,7 @@ def _service_account(name: str) -> dict[str, str]:
 def _callback(settings: Settings, clock: Clock) -> Channel:
     with _named("CARDWATCH_CALLBACK_SECRET"):
         secrets = tuple(parse_callback_secret(secret) for secret in settings.callback_secret)
-    return CallbackChannel(secrets=secrets, clock=clock)
+    return CallbackChannel(url=settings.callback_url or "", secrets=secrets, clock=clock)
 
 
 def _alerts(settings: Settings, clock: Clock) -> Channel:

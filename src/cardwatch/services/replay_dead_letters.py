@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 from cardwatch.domain.changes import Change, PutMessage, RemoveDeadLetter, successor
+from cardwatch.domain.errors import CardwatchError
 from cardwatch.domain.label import fraud_change
 from cardwatch.domain.message import MessageKind, MessageState
 from cardwatch.features.engine import FeatureEngine
@@ -21,7 +22,7 @@ from cardwatch.services.reach import Sender
 from cardwatch.services.send_messages import DEAD_LETTER_CONSUMER as OUTBOX_CONSUMER
 from cardwatch.services.set_aside_challenge import CONSUMER as CHALLENGE_CONSUMER
 from cardwatch.services.set_aside_challenge import to_review
-from cardwatch.services.tell_payment_system import CALLBACK_LIFE_MS, read_told, tell
+from cardwatch.services.tell_payment_system import CALLBACK_CHANNEL, CALLBACK_LIFE_MS, read_told, tell
 from cardwatch.services.tell_payment_system import CONSUMER as CALLBACK_CONSUMER
 
 _ATTEMPTS = 3
@@ -58,7 +59,7 @@ def _effect(
     letter: DeadLetter, *, store: Store, engine: FeatureEngine, sender: Sender, now_ms: int
 ) -> tuple[Replayed, Sequence[Change]]:
     if letter.consumer == OUTBOX_CONSUMER:
-        return _send_again(letter, store, now_ms)
+        return _send_again(letter, store, sender, now_ms)
     record = store.transaction(letter.key)
     if record is None:
         return Replayed.GONE, ()
@@ -76,15 +77,22 @@ def _effect(
     return (Replayed.DONE if effect else Replayed.NOTHING), effect
 
 
-def _send_again(letter: DeadLetter, store: Store, now_ms: int) -> tuple[Replayed, Sequence[Change]]:
-    """Give a callback a new life; a question that is over is not asked again."""
+def _send_again(letter: DeadLetter, store: Store, sender: Sender, now_ms: int) -> tuple[Replayed, Sequence[Change]]:
+    """Give a callback a new life, to the address configured now; a question that is over is not asked again.
+
+    Raises CardwatchError where callbacks are not set up. One with an empty body tells nothing and is not sent.
+    """
     message = store.message(letter.payload)
     if message is None:
         return Replayed.GONE, ()
-    if message.kind is not MessageKind.CALLBACK or message.state not in {MessageState.FAILED, MessageState.EXPIRED}:
+    ended = message.state in {MessageState.FAILED, MessageState.EXPIRED}
+    if message.kind is not MessageKind.CALLBACK or not ended or not message.body:
         return Replayed.NOTHING, ()
+    if not sender.has(CALLBACK_CHANNEL):
+        raise CardwatchError("CARDWATCH_CALLBACK_URL is not set, so there is nowhere to send it")
     again = successor(
         message,
+        address=sender.own_address(CALLBACK_CHANNEL),
         state=MessageState.QUEUED,
         due_at_ms=now_ms,
         expires_at_ms=now_ms + CALLBACK_LIFE_MS,

@@ -48,23 +48,24 @@ def receiver() -> Iterator[Receiver]:
         yield serving_one
 
 
-def channel_with(*secrets: str, timeout_s: float = 2.0) -> CallbackChannel:
-    """Return a channel that signs with the secrets."""
+def channel_to(url: str, *secrets: str, timeout_s: float = 2.0) -> CallbackChannel:
+    """Return a channel to a path of a receiver, that signs with the secrets."""
     keys = tuple(parse_callback_secret(secret) for secret in secrets or (SECRET,))
-    return CallbackChannel(secrets=keys, clock=FixedClock(NOW_MS), timeout_s=timeout_s)
+    return CallbackChannel(url=f"{url}/hook?key=s3cret", secrets=keys, clock=FixedClock(NOW_MS), timeout_s=timeout_s)
 
 
-def callback(url: str, **fields: object) -> Message:
-    """Return a callback to a URL."""
+def callback(**fields: object) -> Message:
+    """Return a callback that was written when another address was configured."""
+    elsewhere = "http://elsewhere.invalid/hook"
     message = make_message(
-        "txn_1:declined:1", kind=MessageKind.CALLBACK, channel="callback", address=f"{url}/hook?key=s3cret", body=BODY
+        "txn_1:declined:1", kind=MessageKind.CALLBACK, channel="callback", address=elsewhere, body=BODY
     )
     return msgspec.structs.replace(message, **fields)
 
 
 def test_a_callback_verifies_by_the_specs_own_library(receiver: Receiver) -> None:
     """Id, whole seconds, signature; the body arrives byte for byte."""
-    assert channel_with().send(callback(receiver.url)) == Sent("txn_1:declined:1")
+    assert channel_to(receiver.url).send(callback()) == Sent("txn_1:declined:1")
     [post] = receiver.posts
     assert (post.path, post.body) == ("/hook?key=s3cret", BODY.encode())
     assert post.headers["content-type"] == "application/json"
@@ -77,9 +78,16 @@ def test_a_callback_verifies_by_the_specs_own_library(receiver: Receiver) -> Non
         Webhook(SECRET).verify(post.body + b" ", post.headers)
 
 
+def test_a_callback_goes_where_is_configured_now(receiver: Receiver) -> None:
+    """Also one that was written for another address, which stays a record."""
+    waiting = callback(address="https://moved-away.example/hook")
+    assert isinstance(channel_to(receiver.url).send(waiting), Sent)
+    assert len(receiver.posts) == 1
+
+
 def test_both_secrets_sign_while_one_is_rotated(receiver: Receiver) -> None:
     """A receiver with the old or the new secret verifies."""
-    channel_with(SECRET, OTHER_SECRET).send(callback(receiver.url))
+    channel_to(receiver.url, SECRET, OTHER_SECRET).send(callback())
     [post] = receiver.posts
     assert post.headers["webhook-signature"].count("v1,") == len(post.headers["webhook-signature"].split(" ")) == 2
     for secret in (SECRET, OTHER_SECRET):
@@ -98,7 +106,7 @@ def test_both_secrets_sign_while_one_is_rotated(receiver: Receiver) -> None:
 def test_an_id_can_be_no_other_and_no_header(receiver: Receiver, message_id: str, header: str) -> None:
     """Ids come from payments: dots, which would blur what is signed, and all that is no header are encoded."""
     assert webhook_id(message_id) == header
-    assert channel_with().send(callback(receiver.url, message_id=message_id)) == Sent(header)
+    assert channel_to(receiver.url).send(callback(message_id=message_id)) == Sent(header)
     [post] = receiver.posts
     assert post.headers["webhook-id"] == header
     assert "x-evil" not in post.headers
@@ -109,29 +117,27 @@ def test_an_id_can_be_no_other_and_no_header(receiver: Receiver, message_id: str
 def test_every_2xx_is_taken(receiver: Receiver, status: int) -> None:
     """Success is a matter of the status alone."""
     receiver.replies.append(Reply(status=status, body=b"" if status == 204 else b"<html>whatever</html>"))
-    assert channel_with().send(callback(receiver.url)) == Sent("txn_1:declined:1")
+    assert channel_to(receiver.url).send(callback()) == Sent("txn_1:declined:1")
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422, 429, 500, 502, 503, 504])
 def test_what_was_not_taken_is_sent_again(receiver: Receiver, status: int) -> None:
     """The receiver knows each by its id, so nothing is lost by trying; what it answers is not kept."""
     receiver.replies.append(Reply(status=status, body=b"txn_1 of Ada is unknown"))
-    assert channel_with().send(callback(receiver.url)) == NotSent(f"{status} not taken", retryable=True)
+    assert channel_to(receiver.url).send(callback()) == NotSent(f"{status} not taken", retryable=True)
 
 
 def test_gone_is_final(receiver: Receiver) -> None:
     """410 says that the receiver wants no more."""
     receiver.replies.append(Reply(status=410))
-    assert channel_with().send(callback(receiver.url)) == NotSent(
-        "410 gone: the receiver wants no more", retryable=False
-    )
+    assert channel_to(receiver.url).send(callback()) == NotSent("410 gone: the receiver wants no more", retryable=False)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_not_followed(receiver: Receiver, status: int) -> None:
     """A signed payment goes to the address that was configured, or nowhere."""
     receiver.replies.append(Reply(status=status, headers={"Location": f"{receiver.url}/elsewhere"}))
-    refused = channel_with().send(callback(receiver.url))
+    refused = channel_to(receiver.url).send(callback())
     assert refused == NotSent(f"{status} redirected: callbacks go only to the address itself", retryable=False)
     assert len(receiver.posts) == 1
 
@@ -153,7 +159,7 @@ def test_a_redirect_is_not_followed(receiver: Receiver, status: int) -> None:
 def test_the_receiver_says_how_long_to_wait(receiver: Receiver, status: int, header: str, wait_ms: int | None) -> None:
     """Retry-After is seconds or a date, at most an hour; nonsense is no answer."""
     receiver.replies.append(Reply(status=status, headers={"Retry-After": header}))
-    refused = channel_with().send(callback(receiver.url))
+    refused = channel_to(receiver.url).send(callback())
     assert refused == NotSent(f"{status} not taken", retryable=True, retry_after_ms=wait_ms)
 
 
@@ -174,7 +180,7 @@ def test_no_clear_answer_is_unknown_within_the_deadline(receiver: Receiver, repl
     """A receiver holds a thread no longer than the deadline, however it drips."""
     receiver.replies.append(reply)
     started = time.monotonic()
-    assert isinstance(channel_with(timeout_s=0.6).send(callback(receiver.url)), UnknownSent)
+    assert isinstance(channel_to(receiver.url, timeout_s=0.6).send(callback()), UnknownSent)
     assert time.monotonic() - started < 1.5
 
 
@@ -182,7 +188,7 @@ def test_a_body_that_drips_takes_nothing_from_the_status(receiver: Receiver) -> 
     """The status came in time: it is taken, and the thread is free at the deadline."""
     receiver.replies.append(Reply(status=200, body=b"x" * 500, drip_s=0.2, head_first=True))
     started = time.monotonic()
-    assert channel_with(timeout_s=0.6).send(callback(receiver.url)) == Sent("txn_1:declined:1")
+    assert channel_to(receiver.url, timeout_s=0.6).send(callback()) == Sent("txn_1:declined:1")
     assert time.monotonic() - started < 1.5
 
 
@@ -201,7 +207,7 @@ def test_no_more_than_a_kilobyte_is_read(receiver: Receiver, length: str | None)
 
 def test_a_dead_receiver_has_certainly_not_taken_it() -> None:
     """Where no connection came about nothing is in doubt."""
-    refused = channel_with().send(callback(unused_url()))
+    refused = channel_to(unused_url()).send(callback())
     assert isinstance(refused, NotSent)
     assert refused.retryable
     assert refused.error.startswith("no connection")
@@ -212,7 +218,7 @@ def test_a_dead_receiver_has_certainly_not_taken_it() -> None:
 )
 def test_an_address_that_is_none_is_final(address: str) -> None:
     """It does not get better, and stands in no error."""
-    refused = channel_with().send(callback("http://127.0.0.1", address=address))
+    refused = channel_to(address).send(callback())
     assert refused == NotSent("address not usable", retryable=False, tried=False)
 
 
@@ -220,7 +226,7 @@ def test_a_certificate_that_nobody_signed_is_refused(tmp_path: Path) -> None:
     """TLS is verified before anything is said."""
     receiver = Receiver()
     with serving(receiver, certificate=write_certificate(tmp_path / "own.pem")):
-        refused = channel_with().send(callback(receiver.url))
+        refused = channel_to(receiver.url).send(callback())
     assert refused == NotSent("no connection (SSLError)", retryable=True)
     assert receiver.posts == []
 
@@ -231,10 +237,10 @@ def test_a_deadline_holds_over_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     certificate = write_certificate(tmp_path / "own.pem")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
     with serving(receiver, certificate=certificate):
-        assert isinstance(channel_with().send(callback(receiver.url)), Sent)
+        assert isinstance(channel_to(receiver.url).send(callback()), Sent)
         receiver.replies.append(Reply(drip_s=0.2))
         started = time.monotonic()
-        assert isinstance(channel_with(timeout_s=0.6).send(callback(receiver.url)), UnknownSent)
+        assert isinstance(channel_to(receiver.url, timeout_s=0.6).send(callback()), UnknownSent)
         assert time.monotonic() - started < 1.5
 
 
@@ -245,8 +251,8 @@ def test_a_netrc_is_not_sent_and_the_urls_own_user_is(
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login other password secret\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    channel_with().send(callback(receiver.url))
-    channel_with().send(callback(receiver.url.replace("http://", "http://user:pass@")))
+    channel_to(receiver.url).send(callback())
+    channel_to(receiver.url.replace("http://", "http://user:pass@")).send(callback())
     expected = f"Basic {base64.b64encode(b'user:pass').decode()}"
     assert [post.headers.get("authorization") for post in receiver.posts] == [None, expected]
 
@@ -255,11 +261,11 @@ def test_an_operators_proxy_is_used(receiver: Receiver, monkeypatch: pytest.Monk
     """A proxy that refuses the way to an encrypted receiver lets nothing through: safe to try again."""
     monkeypatch.setenv("http_proxy", receiver.url)
     monkeypatch.setenv("https_proxy", receiver.url)
-    assert isinstance(channel_with().send(callback("http://payments.example")), Sent)
+    assert isinstance(channel_to("http://payments.example").send(callback()), Sent)
     assert receiver.posts[0].path == "http://payments.example/hook?key=s3cret"
     receiver.replies.append(Reply(drip_s=0.2))
-    assert isinstance(channel_with(timeout_s=0.6).send(callback("http://payments.example")), UnknownSent)
-    refused = channel_with().send(callback("https://payments.example"))
+    assert isinstance(channel_to("http://payments.example", timeout_s=0.6).send(callback()), UnknownSent)
+    refused = channel_to("https://payments.example").send(callback())
     assert isinstance(refused, NotSent)
     assert refused.retryable
 
@@ -273,7 +279,7 @@ def test_a_connection_that_comes_too_late_is_not_used(receiver: Receiver, monkey
         return usual(*args, **keywords)
 
     monkeypatch.setattr(socket, "getaddrinfo", slow)
-    refused = channel_with(timeout_s=0.3).send(callback(receiver.url))
+    refused = channel_to(receiver.url, timeout_s=0.3).send(callback())
     assert isinstance(refused, NotSent)
     assert refused.retryable
     assert receiver.posts == []
@@ -281,12 +287,12 @@ def test_a_connection_that_comes_too_late_is_not_used(receiver: Receiver, monkey
 
 def test_no_handle_is_left_behind(receiver: Receiver) -> None:
     """A process that posts for weeks keeps no connection and no thread of it."""
-    channel = channel_with(timeout_s=0.5)
+    channel = channel_to(receiver.url, timeout_s=0.5)
     before = (len(list(Path("/proc/self/fd").iterdir())), threading.active_count())
     for reply in (Reply(), Reply(drop=True), Reply(status=500, body=b"x" * 5_000), Reply(drip_s=0.2)) * 3:
         receiver.replies.append(reply)
-        channel.send(callback(receiver.url))
-    channel.send(callback(unused_url()))
+        channel.send(callback())
+    channel_to(unused_url(), timeout_s=0.5).send(callback())
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
         after = (len(list(Path("/proc/self/fd").iterdir())), threading.active_count())
@@ -298,16 +304,17 @@ def test_no_handle_is_left_behind(receiver: Receiver) -> None:
 
 def test_a_claim_that_waited_too_long_is_given_back_unsent(receiver: Receiver) -> None:
     """Another worker may have it by the time that it is sent."""
-    claimed = callback(receiver.url, state=MessageState.SENDING, due_at_ms=NOW_MS + 6_999)
-    assert channel_with().send(claimed) == NotSent("claim ran out before it was sent", retryable=True, tried=False)
+    claimed = callback(state=MessageState.SENDING, due_at_ms=NOW_MS + 6_999)
+    channel = channel_to(receiver.url)
+    assert channel.send(claimed) == NotSent("claim ran out before it was sent", retryable=True, tried=False)
     assert receiver.posts == []
-    assert isinstance(channel_with().send(msgspec.structs.replace(claimed, due_at_ms=NOW_MS + 7_000)), Sent)
+    assert isinstance(channel.send(msgspec.structs.replace(claimed, due_at_ms=NOW_MS + 7_000)), Sent)
 
 
 def test_several_threads_send_at_once(receiver: Receiver) -> None:
     """Each has its own connection, and its own signature."""
-    channel = channel_with()
-    messages = [callback(receiver.url, message_id=f"txn_{number}:declined") for number in range(24)]
+    channel = channel_to(receiver.url)
+    messages = [callback(message_id=f"txn_{number}:declined") for number in range(24)]
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(channel.send, messages)) == [Sent(message.message_id) for message in messages]
     for post in receiver.posts:
@@ -316,10 +323,10 @@ def test_several_threads_send_at_once(receiver: Receiver) -> None:
 
 def test_callbacks_are_sent_again_and_not_looked_up() -> None:
     """That is what the channel promises the outbox."""
-    channel = channel_with()
+    channel = channel_to("http://127.0.0.1")
     assert (channel.name, channel.own_address, channel.on_unknown) == ("callback", "", OnUnknown.RESEND)
     with pytest.raises(OperatingError):
-        channel.find(callback("http://127.0.0.1"))
+        channel.find(callback())
 
 
 @pytest.mark.parametrize(
@@ -340,7 +347,7 @@ def test_a_secret_that_will_not_do_is_told_in_a_sentence(text: str, said: str) -
     assert told.value.__suppress_context__ or told.value.__context__ is None
     assert len(text) < 7 or text[6:] not in str(told.value)
     with pytest.raises(ValueError, match="need a secret"):
-        CallbackChannel(secrets=(), clock=FixedClock(NOW_MS))
+        CallbackChannel(url="http://127.0.0.1", secrets=(), clock=FixedClock(NOW_MS))
 
 
 def test_nothing_secret_is_logged_or_told(receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
@@ -350,9 +357,9 @@ def test_nothing_secret_is_logged_or_told(receiver: Receiver, caplog: pytest.Log
     told = []
     for reply in (Reply(), Reply(status=500), Reply(status=302), Reply(drop=True)):
         receiver.replies.append(reply)
-        told.append(channel_with().send(callback(receiver.url)))
-    told.append(channel_with().send(callback(unused_url())))
-    told.append(channel_with().send(callback("http://[::1")))
+        told.append(channel_to(receiver.url).send(callback()))
+    told.append(channel_to(unused_url()).send(callback()))
+    told.append(channel_to("http://[::1").send(callback()))
     for secret in ("s3cret", "127.0.0.1", "Café", SECRET[6:], "v1,"):
         assert secret not in caplog.text
         assert secret not in str(told)

@@ -27,25 +27,30 @@ _TAKEN = range(200, 300)
 
 
 class CallbackChannel:
-    """The channel "callback": each message's address is the URL, its body the JSON document."""
+    """The channel "callback": each message's body is the JSON document.
+
+    All of them go to the URL that is configured now, so that a mended one counts for what waits already; the address
+    of a message only says where it was to go when it was written.
+    """
 
     name = "callback"
     own_address = ""
     on_unknown = OnUnknown.RESEND
 
-    def __init__(self, *, secrets: tuple[bytes, ...], clock: Clock, timeout_s: float = TIMEOUT_S) -> None:
-        """Take the secrets, each of which signs; more than one while a secret is rotated.
+    def __init__(self, *, url: str, secrets: tuple[bytes, ...], clock: Clock, timeout_s: float = TIMEOUT_S) -> None:
+        """Take the receiver's URL and the secrets, each of which signs; more than one while a secret is rotated.
 
         They come from `parse_callback_secret`. Raises ValueError if there is none.
         """
         if not secrets:
             raise ValueError("callbacks need a secret to be signed with")
+        self._url = url
         self._secrets = secrets
         self._clock = clock
         self._timeout_s = timeout_s
 
     def send(self, message: Message) -> Sent | NotSent | UnknownSent:
-        """Post a message's body, byte for byte, to its address."""
+        """Post a message's body, byte for byte, to the URL."""
         from cardwatch.adapters.channels import http_post  # noqa: PLC0415 - heavy; only what sends pays for it
 
         longest_s = http_post.CONNECT_TIMEOUT_S + self._timeout_s
@@ -53,7 +58,7 @@ class CallbackChannel:
             return NotSent("claim ran out before it was sent", retryable=True, tried=False)
         body = message.body.encode()
         headers = {"Content-Type": "application/json", **self._signed(message.message_id, body)}
-        answer = http_post.post(message.address, body=body, headers=headers, timeout_s=self._timeout_s)
+        answer = http_post.post(self._url, body=body, headers=headers, timeout_s=self._timeout_s)
         if not isinstance(answer, http_post.Answer):
             return answer
         if answer.status in _TAKEN:
