@@ -181,7 +181,7 @@ resource "aws_api_gateway_usage_plan_key" "this" {
   usage_plan_id = aws_api_gateway_usage_plan.this[0].id
 }
 
-# How API Gateway writes logs: one role for the account and region.
+# How API Gateway writes logs: one role for the account and region. AWS documents its trust without conditions.
 data "aws_iam_policy_document" "api_gateway_assumes" {
   statement {
     actions = ["sts:AssumeRole"]
@@ -189,11 +189,6 @@ data "aws_iam_policy_document" "api_gateway_assumes" {
     principals {
       type        = "Service"
       identifiers = ["apigateway.amazonaws.com"]
-    }
-    condition {
-      test     = "StringEquals"
-      variable = "aws:SourceAccount"
-      values   = [local.account_id]
     }
   }
 }

@@ -1,4 +1,5 @@
 # Endpoints for what functions in a VPC call there, so that this traffic never crosses the internet. By variable.
+# E-mail goes the way that texts go, by NAT: SES has its endpoint in some regions only.
 
 locals {
   endpoints         = var.network != null ? var.network.create_endpoints : false
@@ -7,7 +8,6 @@ locals {
     ["lambda", "logs", "secretsmanager", "sqs"],
     var.xray_enabled ? ["xray"] : [],
     var.scorer == "sagemaker" ? ["sagemaker.runtime"] : [],
-    var.email == null ? [] : ["email"],
   )) : toset([])
 }
 

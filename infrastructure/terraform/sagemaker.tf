@@ -115,14 +115,6 @@ resource "aws_sagemaker_model" "this" {
     model_data_url = each.value
   }
 
-  dynamic "vpc_config" {
-    for_each = var.network[*]
-    content {
-      subnets            = vpc_config.value.subnet_ids
-      security_group_ids = aws_security_group.functions[*].id
-    }
-  }
-
   lifecycle {
     create_before_destroy = true
   }

@@ -4,6 +4,13 @@
 locals {
   waf_logging = var.waf.enabled && var.waf.logging_enabled
 
+  # The stage's own URL has the stage in its path, a domain before it what was mapped there.
+  webhook_bases = distinct(compact([
+    "/${var.stage_name}", var.public_url == null ? "" : replace(var.public_url, "/^https:..[^/]+/", ""),
+  ]))
+  webhook_root  = var.public_url == null ? false : can(regex("^https://[^/]+$", var.public_url))
+  webhook_paths = "^(${join("|", local.webhook_bases)})${local.webhook_root ? "?" : ""}/webhook/twilio(/status)?$"
+
   managed_rules = {
     AWSManagedRulesAmazonIpReputationList = { priority = 10, counted = [] }
     AWSManagedRulesKnownBadInputsRuleSet  = { priority = 20, counted = [] }
@@ -47,9 +54,8 @@ resource "aws_wafv2_web_acl" "this" {
         scope_down_statement {
           not_statement {
             statement {
-              byte_match_statement {
-                search_string         = "/${var.stage_name}/webhook/"
-                positional_constraint = "STARTS_WITH"
+              regex_match_statement {
+                regex_string = local.webhook_paths
 
                 field_to_match {
                   uri_path {}
@@ -100,9 +106,8 @@ resource "aws_wafv2_web_acl" "this" {
           scope_down_statement {
             not_statement {
               statement {
-                byte_match_statement {
-                  search_string         = "/${var.stage_name}/webhook/"
-                  positional_constraint = "STARTS_WITH"
+                regex_match_statement {
+                  regex_string = local.webhook_paths
 
                   field_to_match {
                     uri_path {}

@@ -210,6 +210,8 @@ def test_urls_are_those_of_ones_own_domain(everything: Plan) -> None:
     """The webhook to paste into Twilio, and what signatures are made for, name the domain before the API."""
     assert everything.output("webhook_url") == "https://fraud.example.com/webhook/twilio"
     assert everything.output("function_settings")["webhook"]["CARDWATCH_PUBLIC_URL"] == "https://fraud.example.com"
+    (acl,) = everything.of("aws_wafv2_web_acl").values()
+    assert json.dumps("^(/v1)?/webhook/twilio(/status)?$") in json.dumps(acl)
 
 
 def test_network_has_endpoints_for_what_functions_call(everything: Plan) -> None:
