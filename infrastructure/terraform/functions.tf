@@ -9,7 +9,7 @@ locals {
     transaction = {
       name    = "Transaction"
       handler = "transaction.lambda_handler"
-      timeout = 15
+      timeout = 29 # as long as API Gateway waits; `Prefer: wait=N` may use it
       memory  = var.scoring == "inline" ? 1024 : 512
       tables  = var.scoring == "inline" ? local.read_write : ["transactions", "accounts", "conversations"]
       secrets = var.scoring == "inline" ? ["api"] : []
