@@ -180,5 +180,6 @@ def test_nothing_personal_and_no_secret_is_in_the_log(world: World) -> None:
         "bodies": [MERCHANT, "hush hush", "forged", "1500.00", "$1,500", "Grace Hopper"],
         "tokens": [confirm.rpartition("/")[2], deny.rpartition("/")[2], "not-a-token", AUTH_TOKEN, SECRET, "7391"],
     }
+    log = re.sub(r"\d{2}\.\d{6}Z|127\.0\.0\.1:\d+", "", log)  # a time or a port may hold the digits of a card
     found = {kind: [one for one in values if one in log] for kind, values in secrets.items()}
     assert found == {kind: [] for kind in secrets}
