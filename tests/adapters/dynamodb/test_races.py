@@ -12,6 +12,7 @@ from cardwatch.domain.challenge import Challenge, ChallengeState
 from cardwatch.domain.changes import (
     AddChallenge,
     AddDeadLetter,
+    AddMessage,
     AddTransaction,
     Change,
     DecideTransaction,
@@ -22,7 +23,7 @@ from cardwatch.domain.changes import (
     successor,
 )
 from cardwatch.domain.transaction import Status
-from tests.builders import NOW_MS, PHONE, make_account, make_challenge, make_decision, make_transaction
+from tests.builders import NOW_MS, PHONE, make_account, make_challenge, make_decision, make_message, make_transaction
 
 ROUNDS_OF_ONE_STATE = 1_000
 ROUNDS_OF_ONE_PHONE = 60
@@ -105,6 +106,17 @@ def test_two_waiting_questions_are_not_both_asked_next(store: DynamoStore, other
     ask = [PutChallenge(successor(one, state=ChallengeState.ASKED, asked_at_ms=NOW_MS)) for one in (first, second)]
     assert store.apply([ask[0]]) is None
     assert other.apply([ask[1]]) is ask[1]
+
+
+def test_a_text_is_lost_when_another_was_added_since_they_were_counted(store: DynamoStore, other: DynamoStore) -> None:
+    """A challenge has its share of texts; two services that both saw one left do not both send it."""
+    assert store.apply([AddMessage(make_message("m1"))]) is None
+    assert len(store.messages_about("chl_1")) == len(other.messages_about("chl_1")) == 1
+    assert other.apply([AddMessage(make_message("m2"))]) is None
+    late = AddMessage(make_message("m3"))
+    assert store.apply([late]) is late
+    assert len(store.messages_about("chl_1")) == 2
+    assert store.apply([late]) is None
 
 
 def test_nobody_is_asked_on_an_account_that_was_held_meanwhile(store: DynamoStore, other: DynamoStore) -> None:

@@ -3,6 +3,7 @@
 | pk                  | sk                    | what                                                          |
 |---------------------|-----------------------|---------------------------------------------------------------|
 | challenge#ID        | challenge             | a challenge; in `by_due` while open, in `by_act` while due    |
+| challenge#ID        | set-aside             | one that could not be read, until its account is erased       |
 | message#ID          | message               | a message; in `by_due` while in the outbox                    |
 | phone#P, user#U     | open                  | ids of the open challenges: a head, whose revision guards it  |
 | phone#P             | asked#MS#ID           | a challenge that was asked on the phone                       |
@@ -40,6 +41,11 @@ def _key(partition: str, sort: str) -> Key:
 def challenge_key(challenge_id: str) -> Key:
     """Return the key of a challenge."""
     return _key(f"challenge#{challenge_id}", "challenge")
+
+
+def set_aside_key(challenge_id: str) -> Key:
+    """Return the key under which what was stored of a challenge that was set aside is kept."""
+    return _key(f"challenge#{challenge_id}", "set-aside")
 
 
 def message_key(message_id: str) -> Key:
@@ -110,8 +116,11 @@ def challenge_item(challenge: Challenge, *, home: str) -> Item:
         "version": challenge.version,
         "home": home,
         "subject": f"user#{challenge.user_id}",
+        "phone": challenge.phone,
         "body": codecs.encode(challenge),
     }
+    if (asked := asked_key(challenge)) is not None:
+        item["asked"] = asked[2]
     if challenge.state in OPEN:
         item |= {"due": EXPIRY, "due_at": f"{when(challenge.expires_at_ms)}#{challenge.challenge_id}"}
     if challenge.state is ChallengeState.ASKED and challenge.act_at_ms is not None:

@@ -8,6 +8,7 @@ services can never both put a question on one phone. `about` lists do the same f
 
 from cardwatch.adapters.dynamodb import codecs
 from cardwatch.adapters.dynamodb.conversation_items import (
+    LAST_ERASURE,
     about_key,
     asked_key,
     challenge_item,
@@ -18,6 +19,7 @@ from cardwatch.adapters.dynamodb.conversation_items import (
     new_item,
     opt_out_key,
     phone_head,
+    set_aside_key,
     user_head,
 )
 from cardwatch.adapters.dynamodb.names import Key, Table
@@ -31,6 +33,7 @@ from cardwatch.domain.changes import (
     PutChallenge,
     PutMessage,
     PutOptOut,
+    SetAsideChallenge,
     SetAsideMessage,
     require_challenge_move,
 )
@@ -91,6 +94,39 @@ def replace_challenge(work: Workspace, item: Item, challenge: Challenge) -> None
     kept = work.load(payment)
     if kept is not None and kept.get("challenge_id") == challenge.challenge_id:
         work.put(payment, kept | {"challenge": codecs.encode(challenge)})
+
+
+def set_aside_challenge(work: Workspace, change: SetAsideChallenge) -> bool:
+    """Take a challenge out of every list and off its payment; it need not be readable."""
+    challenge_id = change.challenge_id
+    key, apart = challenge_key(challenge_id), set_aside_key(challenge_id)
+    item = work.load(key)
+    if item is None:
+        return False
+    work.load(apart)
+    kept = {name: item[name] for name in ("pk", "home", "subject", "phone", "body") if name in item}
+    work.put(apart, kept | {"sk": apart[2]})
+    work.put(key, None)
+    phone = text(item, "phone")
+    user_id = text(item, "subject").removeprefix("user#")
+    for head in (phone_head(phone), user_head(user_id)):
+        if challenge_id in texts(work.load(head) or {}, "open"):
+            _touch_head(work, head, challenge_id, listed=False)
+    if "asked" in item and work.load(asked := (Table.CONVERSATIONS, f"phone#{phone}", text(item, "asked"))) is not None:
+        work.put(asked, None)
+    payment = payment_key(text(item, "home"))
+    current = work.load(payment)
+    if current is not None and current.get("challenge_id") == challenge_id:
+        work.put(payment, {n: v for n, v in current.items() if n not in ("challenge_id", "challenge")})
+    note_erasure(work, change.at_ms)
+    return True
+
+
+def note_erasure(work: Workspace, at_ms: int) -> None:
+    """Keep the latest time at which the history of a phone was lost."""
+    item = work.load(LAST_ERASURE)
+    latest_ms = max(at_ms, number(item, "at_ms")) if item else at_ms
+    work.put(LAST_ERASURE, (item or new_item(LAST_ERASURE)) | {"at_ms": latest_ms})
 
 
 def _log_change(work: Workspace, challenge: Challenge) -> None:
@@ -155,10 +191,12 @@ def _touch_head(work: Workspace, key: Key, challenge_id: str, *, listed: bool) -
 
 
 def add_message(work: Workspace, change: AddMessage) -> bool:
-    """Add a message and list it."""
+    """Add a message and list it; not if a service read its challenge's messages and others were added since."""
     message = change.message
     key = message_key(message.message_id)
     if work.expect(key, None) is not None:
+        return False
+    if message.challenge_id is not None and not _is_as_read(work, about_key(message.challenge_id)):
         return False
     work.put(key, message_item(message))
     _list_message(work, message.message_id, None, message.challenge_id)

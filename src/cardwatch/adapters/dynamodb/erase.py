@@ -8,23 +8,26 @@ from collections.abc import Iterator
 
 from cardwatch.adapters.dynamodb import codecs
 from cardwatch.adapters.dynamodb.conversation_items import (
-    LAST_ERASURE,
     about_key,
     challenge_key,
     challenge_of,
     message_key,
     message_of,
-    new_item,
     phone_head,
     user_head,
 )
-from cardwatch.adapters.dynamodb.conversation_writes import list_challenge, replace_challenge, replace_message
+from cardwatch.adapters.dynamodb.conversation_writes import (
+    list_challenge,
+    note_erasure,
+    replace_challenge,
+    replace_message,
+)
 from cardwatch.adapters.dynamodb.database import key_of
 from cardwatch.adapters.dynamodb.names import Key, Table
 from cardwatch.adapters.dynamodb.payments import is_payment, labels_of, payment_key
 from cardwatch.adapters.dynamodb.states import state_key
 from cardwatch.adapters.dynamodb.tables import TABLES, Index
-from cardwatch.adapters.dynamodb.values import Item, data, number, text, texts
+from cardwatch.adapters.dynamodb.values import Item, data, text, texts
 from cardwatch.adapters.dynamodb.workspace import Workspace
 from cardwatch.domain.challenge import Challenge
 from cardwatch.domain.changes import EraseAccount
@@ -49,27 +52,24 @@ def erase_account(work: Workspace, change: EraseAccount) -> bool:
         return False
     challenges = list(_challenges(work, user_id))
     account = codecs.decode_account(data(item, "body"))
-    addresses = {challenge.phone for _, challenge in challenges if challenge.phone} | set(account.addresses)
+    set_aside = list(_set_aside(work, user_id))
+    phones = {text(stored, "phone") for stored in [*(stored for stored, _ in challenges), *set_aside]}
+    addresses = (phones - {""}) | set(account.addresses)
     payments = {text(entry, "transaction_id") for entry in _entries(work, Table.TRANSACTIONS, "by_account", user_id)}
     _erase_messages(work, user_id, addresses, [c.challenge_id for _, c in challenges], payments)
     for stored, challenge in challenges:
         _erase_challenge(work, stored, challenge)
+    for stored in set_aside:
+        work.put(key_of(Table.CONVERSATIONS, stored), None)
     for transaction_id in sorted(payments):
         _erase_payment(work, transaction_id)
     _erase_states(work, user_id)
     if (head := work.load(user_head(user_id))) is not None and not texts(head, "open"):
         work.put(user_head(user_id), None)
-    _note_erasure(work, change.at_ms)
+    note_erasure(work, change.at_ms)
     work.staged.pop(key, None)  # last, so that an erasure in several transactions can be asked for again
     work.put(key, None)
     return True
-
-
-def _note_erasure(work: Workspace, at_ms: int) -> None:
-    """Keep the latest time at which the history of a phone was lost."""
-    item = work.load(LAST_ERASURE)
-    latest_ms = max(at_ms, number(item, "at_ms")) if item else at_ms
-    work.put(LAST_ERASURE, (item or new_item(LAST_ERASURE)) | {"at_ms": latest_ms})
 
 
 def _entries(work: Workspace, table: Table, index: str, partition: str) -> Iterator[Item]:
@@ -78,9 +78,16 @@ def _entries(work: Workspace, table: Table, index: str, partition: str) -> Itera
 
 def _challenges(work: Workspace, user_id: str) -> Iterator[tuple[Item, Challenge]]:
     for entry in _entries(work, Table.CONVERSATIONS, "by_subject", f"user#{user_id}"):
-        item = work.load(key_of(Table.CONVERSATIONS, entry))
+        item = work.load(key_of(Table.CONVERSATIONS, entry)) if entry["sk"] == "challenge" else None
         if item is not None and (challenge := challenge_of(item)).user_id == user_id:
             yield item, challenge
+
+
+def _set_aside(work: Workspace, user_id: str) -> Iterator[Item]:
+    for entry in _entries(work, Table.CONVERSATIONS, "by_subject", f"user#{user_id}"):
+        item = work.load(key_of(Table.CONVERSATIONS, entry)) if entry["sk"] == "set-aside" else None
+        if item is not None:
+            yield item
 
 
 def _erase_challenge(work: Workspace, item: Item, challenge: Challenge) -> None:

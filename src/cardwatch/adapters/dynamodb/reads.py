@@ -26,7 +26,7 @@ from cardwatch.adapters.dynamodb.database import key_of
 from cardwatch.adapters.dynamodb.names import Key, Table
 from cardwatch.adapters.dynamodb.payment_reads import PaymentReads
 from cardwatch.adapters.dynamodb.states import state_key, state_of
-from cardwatch.adapters.dynamodb.tables import TABLES
+from cardwatch.adapters.dynamodb.tables import TABLES, Index
 from cardwatch.adapters.dynamodb.values import Item, data, number, text, texts
 from cardwatch.adapters.dynamodb.workspace import REVISION
 from cardwatch.domain.account import Account
@@ -100,11 +100,16 @@ class DynamoReads(PaymentReads):
         return sorted(self._open(user_head(user_id)), key=lambda c: (c.created_at_ms, c.challenge_id))
 
     def _open(self, head: Key) -> list[Challenge]:
+        item = self._guarding(head)
+        found = self._challenges([challenge_key(each) for each in texts(item or {}, "open")])
+        return [challenge for challenge in found if challenge.state in OPEN]
+
+    def _guarding(self, head: Key) -> Item | None:
+        """Return a list's item; the next write that changes the list holds only if it still is as first read."""
         item = self._items.get(head)
         revision = number(item, REVISION) if item is not None and REVISION in item else 0
         self._items.expected.setdefault(head, revision)
-        found = self._challenges([challenge_key(each) for each in texts(item or {}, "open")])
-        return [challenge for challenge in found if challenge.state in OPEN]
+        return item
 
     def recent_challenges(self, phone: str, *, asked_since_ms: int) -> Sequence[Challenge]:
         """Return a phone's challenges in any state asked at or after a time, newest first."""
@@ -120,25 +125,24 @@ class DynamoReads(PaymentReads):
         return self._challenges([challenge_key(text(entry, "challenge_id")) for entry in asked])
 
     def last_erasure_ms(self) -> int | None:
-        """Return the latest time of an erasure, None if nothing was ever erased."""
+        """Return the latest time at which an account was erased or a challenge set aside."""
         item = self._items.get(LAST_ERASURE)
         return None if item is None else number(item, "at_ms")
 
-    def expired_challenges(self, *, now_ms: int, limit: int) -> Sequence[Challenge]:
-        """Return open challenges whose life has ended (`expires_at_ms <= now_ms`), oldest first."""
-        entries = self._items.query(
-            Table.CONVERSATIONS, EXPIRY, index=_BY_DUE, high=when(now_ms) + AFTER_ALL, limit=limit
-        )
-        found = self._challenges([key_of(Table.CONVERSATIONS, entry) for entry in islice(entries, limit)])
-        return [c for c in found if c.state in OPEN and c.expires_at_ms <= now_ms]
+    def expired_challenge_ids(self, *, now_ms: int, limit: int) -> Sequence[str]:
+        """Return the ids of open challenges whose life has ended (`expires_at_ms <= now_ms`), oldest first."""
+        return self._due_ids(EXPIRY, now_ms, limit, index=_BY_DUE)
 
-    def challenges_to_escalate(self, *, now_ms: int, limit: int) -> Sequence[Challenge]:
-        """Return asked challenges whose reminder or next channel is due, oldest due first."""
+    def challenge_ids_to_escalate(self, *, now_ms: int, limit: int) -> Sequence[str]:
+        """Return the ids of asked challenges whose reminder or next channel is due, oldest due first."""
+        return self._due_ids(ESCALATION, now_ms, limit, index=_BY_ACT)
+
+    def _due_ids(self, partition: str, now_ms: int, limit: int, *, index: Index) -> list[str]:
+        """Return the ids of challenges or messages that are due, from the index alone."""
         entries = self._items.query(
-            Table.CONVERSATIONS, ESCALATION, index=_BY_ACT, high=when(now_ms) + AFTER_ALL, limit=limit
+            Table.CONVERSATIONS, partition, index=index, high=when(now_ms) + AFTER_ALL, limit=limit
         )
-        found = self._challenges([key_of(Table.CONVERSATIONS, entry) for entry in islice(entries, limit)])
-        return [c for c in found if c.state is ChallengeState.ASKED and c.act_at_ms is not None]
+        return [text(entry, "pk").partition("#")[2] for entry in islice(entries, limit)]
 
     def _challenges(self, keys: Sequence[Key]) -> list[Challenge]:
         found = self._items.get_many(keys)
@@ -153,14 +157,11 @@ class DynamoReads(PaymentReads):
 
     def due_message_ids(self, *, channel: str, now_ms: int, limit: int) -> Sequence[str]:
         """Return the ids of messages that a channel's worker has to send or look up by now, oldest due first."""
-        entries = self._items.query(
-            Table.CONVERSATIONS, outbox(channel), index=_BY_DUE, high=when(now_ms) + AFTER_ALL, limit=limit
-        )
-        return [text(entry, "pk").removeprefix("message#") for entry in islice(entries, limit)]
+        return self._due_ids(outbox(channel), now_ms, limit, index=_BY_DUE)
 
     def messages_about(self, challenge_id: str) -> Sequence[Message]:
-        """Return all messages about a challenge, oldest first."""
-        item = self._items.get(about_key(challenge_id))
+        """Return all messages about a challenge, oldest first; the next that is added holds only if none was since."""
+        item = self._guarding(about_key(challenge_id))
         found = self._messages([message_key(each) for each in texts(item or {}, "ids")])
         return sorted(found, key=lambda m: (m.created_at_ms, m.message_id))
 

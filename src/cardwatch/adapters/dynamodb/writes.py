@@ -20,6 +20,7 @@ from cardwatch.adapters.dynamodb.conversation_writes import (
     put_challenge,
     put_message,
     put_opt_out,
+    set_aside_challenge,
     set_aside_message,
 )
 from cardwatch.adapters.dynamodb.erase import erase_account
@@ -44,6 +45,7 @@ from cardwatch.domain.changes import (
     PutOptOut,
     PutState,
     RemoveDeadLetter,
+    SetAsideChallenge,
     SetAsideMessage,
     SetCursor,
     require_payment_move,
@@ -179,6 +181,7 @@ WRITERS: Final[dict[type, Callable[[Workspace, Any], bool]]] = {
     EraseAccount: erase_account,
     AddChallenge: add_challenge,
     PutChallenge: put_challenge,
+    SetAsideChallenge: set_aside_challenge,
     AddMessage: add_message,
     PutMessage: put_message,
     SetAsideMessage: set_aside_message,
