@@ -27,3 +27,9 @@ BACKENDS: dict[str, Callable[[Path], Store]] = {
     "sqlite": lambda folder: SqliteStore(folder / "cardwatch.db"),
     "dynamodb": _dynamodb,
 }
+
+QUICK_FIRST = [
+    pytest.param(name, marks=pytest.mark.slow) if name == "dynamodb" else pytest.param(name)
+    for name in sorted(BACKENDS)
+]
+"""The backends for tests beyond the contracts: the emulator, which is slow, only in the slow suites."""

@@ -33,7 +33,7 @@ from cardwatch.services.reach import Sender
 from cardwatch.services.replay_dead_letters import Replayed, replay_dead_letter
 from cardwatch.services.score_transaction import give_to_review
 from tests.builders import NOW_MS, OWN_NUMBER, PHONE, make_account, make_label, make_transaction
-from tests.contracts.backends import BACKENDS
+from tests.contracts.backends import BACKENDS, QUICK_FIRST
 from tests.runtime.labels import consumer_of, label, run_group, states_of_log, stored_states
 from tests.services.judging import ASKING
 
@@ -43,7 +43,7 @@ MERCHANT = ("merchant", "corner cafe")
 DAY_MS = 86_400_000
 
 
-@pytest.fixture(params=sorted(BACKENDS))
+@pytest.fixture(params=QUICK_FIRST)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """Yield a store of each kind that knows user_001."""
     opened = BACKENDS[request.param](tmp_path)

@@ -20,7 +20,7 @@ from cardwatch.services.expire_challenges import expire_challenges
 from cardwatch.services.label_transaction import label_transaction
 from cardwatch.services.reply_turn import Result
 from tests.builders import NOW_MS, PHONE
-from tests.contracts.backends import BACKENDS
+from tests.contracts.backends import BACKENDS, QUICK_FIRST
 from tests.entrypoints.http.answering import CARD, HOUR_MS, LINK_LIFE_AFTER_MS, MAILER, TTL_MS, Question, ask_by_email
 from tests.services.conversation import challenge_payment
 
@@ -29,7 +29,7 @@ END_MS = NOW_MS + TTL_MS
 LINKS_END_MS = END_MS + LINK_LIFE_AFTER_MS
 
 
-@pytest.fixture(params=sorted(BACKENDS))
+@pytest.fixture(params=QUICK_FIRST)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """Yield an empty store of each backend."""
     opened = BACKENDS[request.param](tmp_path)

@@ -19,7 +19,7 @@ from cardwatch.features.spec import LABEL_DELAY_S
 from cardwatch.ports import Store
 from cardwatch.services.import_history import GROUP_ROWS, Imported, import_history
 from tests.builders import NOW_MS, make_account, make_label, make_transaction
-from tests.contracts.backends import BACKENDS
+from tests.contracts.backends import BACKENDS, QUICK_FIRST
 from tests.runtime.labels import Blobs, consumer_of, run_group, stored_states
 from tests.services.judging import ToldScorer, add, decide, judges
 
@@ -109,7 +109,7 @@ def test_progress_tells_of_groups_that_are_written() -> None:
 DAY_MS = 86_400_000
 
 
-@pytest.fixture(params=sorted(BACKENDS))
+@pytest.fixture(params=QUICK_FIRST)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """Yield an empty store of each kind."""
     opened = BACKENDS[request.param](tmp_path)

@@ -14,12 +14,12 @@ from cardwatch.ports import Store
 from cardwatch.services.put_away_messages import CHANNELS, NOT_CONFIGURED, missing_channels, put_away_messages
 from cardwatch.services.reach import Sender
 from tests.builders import NOW_MS, OWN_NUMBER, make_message
-from tests.contracts.backends import BACKENDS
+from tests.contracts.backends import BACKENDS, QUICK_FIRST
 
 END_MS = NOW_MS + 1_800_000
 
 
-@pytest.fixture(params=sorted(BACKENDS))
+@pytest.fixture(params=QUICK_FIRST)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """Yield an empty store of each backend."""
     opened = BACKENDS[request.param](tmp_path)
