@@ -117,8 +117,11 @@ def apply_state(
         failed = database.write([_write(place, item, step, ring.with_payment(sequence))])
         if failed is None:
             return StateOutcome(Applied.DONE, attempt)
-        item = failed.current[place] if place in failed.current else database.get(place, consistent=True)
+        if attempt == 0 and place in failed.current:
+            item = failed.current[place]
+            continue
         pause(attempt)
+        item = database.get(place, consistent=True)  # what the failed write showed is old again after a pause
     raise StoreUnavailable(f"a state kept changing while it was written {ATTEMPTS_MAX} times")
 
 

@@ -101,6 +101,7 @@ class DynamoStore(DynamoReads):
             known |= failed.current
             if attempt or not failed.current:
                 pause(attempt)
+                known |= self._read(set(known))  # what the failed write showed is old again after a pause
         raise StoreUnavailable(f"others kept writing the same items, {ATTEMPTS_MAX} times")
 
     def _worked_out(self, work_out: _WorkOut, known: Staged, *, assume: bool) -> tuple[Workspace, Change | None]:
