@@ -26,9 +26,7 @@ class EverywhereAtNull:
 def test_seed_accounts_can_be_asked_and_are_distinct() -> None:
     """Five accounts in dollars with consent, each with its own valid number that belongs to nobody."""
     assert [account.user_id for account in ACCOUNTS] == [f"user_00{number}" for number in range(1, 6)]
-    assert all(
-        account.consent and "sms" in account.channels and account.currency == "USD" for account in ACCOUNTS
-    )
+    assert all(account.consent and "sms" in account.channels and account.currency == "USD" for account in ACCOUNTS)
     numbers = [account.phone_number or "" for account in ACCOUNTS]
     assert len(set(numbers)) == 5
     assert all(number[5:10] == "55501" for number in numbers)
