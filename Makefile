@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 AWS_TESTS := tests/infrastructure tests/adapters/dynamodb tests/entrypoints/aws tests/lambdas
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-slow test-aws lint format model docs requirements bench clean
+.PHONY: help demo serve test test-slow test-aws lint format model docs requirements package bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -45,6 +45,9 @@ docs: $(VENV)/.dev ## Rewrite the generated reference pages
 
 requirements: $(VENV)/.dev ## Pin every dependency with its hashes
 	$(BIN)/python tools/pin_requirements.py
+
+package: $(VENV)/.dev ## Build the packages of the Lambda functions into dist (ARCHITECTURE=arm64 for Graviton)
+	$(BIN)/python tools/package_lambdas.py --architecture $(or $(ARCHITECTURE),x86_64)
 
 bench: $(VENV)/.dev ## Measure the server on this machine (needs wrk)
 	$(BIN)/python bench/http.py

@@ -6,11 +6,12 @@ letter, and holds up nothing.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 import structlog
 
-from cardwatch.domain.errors import OperatingError
+from cardwatch.domain.errors import OperatingError, StoreCorrupt
 from cardwatch.domain.transaction import TransactionRecord
 from cardwatch.entrypoints.aws.context import remaining_ms, request_id_of
 from cardwatch.entrypoints.aws.streams import StreamRecord, batch_answer, stream_records
@@ -91,10 +92,11 @@ def _decide(record: StreamRecord, home: Home, decider: Decider) -> str:
 
 def _payment(record: StreamRecord, home: Home) -> TransactionRecord | None:
     """Return a record's payment from its own image where the store has such, else as it is stored."""
-    if home.read_image is not None and record.raw["dynamodb"].get("NewImage"):
-        payment = home.read_image(record.raw)
-        if payment is not None:
-            return payment
+    if home.read_image is not None:
+        with suppress(StoreCorrupt, KeyError, TypeError):
+            payment = home.read_image(record.raw)
+            if payment is not None:
+                return payment
     return home.store.transaction(record.transaction_id or "")
 
 

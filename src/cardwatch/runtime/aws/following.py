@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 
-from cardwatch.adapters.models import find_model, label_delay_of
 from cardwatch.domain.changes import Change
-from cardwatch.features.engine import FeatureEngine, default_engine
-from cardwatch.models.bundle import read_facts
 from cardwatch.runtime.aws.consequences import Follow, consequences
 from cardwatch.runtime.aws.home import Home
+from cardwatch.runtime.aws.model_folder import engine_of
 from cardwatch.runtime.aws.speaking import sender_of
 
 
@@ -25,9 +23,3 @@ def follow_of(home: Home) -> Follow:
         )
 
     return follow
-
-
-def engine_of(home: Home) -> FeatureEngine:
-    """Return the engine whose features read labels as late as those that the model was trained with."""
-    folder = find_model(home.settings.model or "default", home.settings.data_dir)
-    return default_engine(label_delay_of(read_facts(folder)))

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from cardwatch.adapters.models import find_model, open_scorer
+from cardwatch.adapters.models import open_scorer
 from cardwatch.adapters.scorers.fallback import FallbackScorer
 from cardwatch.adapters.scorers.sagemaker import ENDPOINT_NAME, SageMakerEndpoint, SageMakerScorer
 from cardwatch.domain.decision import Explanation, Reason
@@ -10,8 +10,8 @@ from cardwatch.domain.errors import ScorerUnavailable
 from cardwatch.features.engine import FeatureEngine
 from cardwatch.models.bundle import read_facts
 from cardwatch.ports import Scorer
-from cardwatch.runtime.aws.following import engine_of
 from cardwatch.runtime.aws.home import Home
+from cardwatch.runtime.aws.model_folder import engine_of, model_folder
 from cardwatch.runtime.aws.speaking import policy_of, sender_of
 from cardwatch.services.score_transaction import Asking, Judges
 
@@ -22,7 +22,7 @@ SAGEMAKER_ENDPOINT_NAME = ENDPOINT_NAME
 def local_judges(home: Home) -> Judges:
     """Return what decides with the bundle at hand; raises OperatingError or WrongSetting."""
     engine = home.part(engine_of)
-    local = open_scorer(find_model(home.settings.model or "default", home.settings.data_dir), engine=engine)
+    local = open_scorer(model_folder(home.settings), engine=engine)
     return _judges(home, engine, local)
 
 
@@ -44,7 +44,7 @@ def asking_of(home: Home) -> Asking:
 
 def _endpoint_judges(home: Home, name: str) -> Judges:
     engine = home.part(engine_of)
-    folder = find_model(home.settings.model or "default", home.settings.data_dir)
+    folder = model_folder(home.settings)
     endpoint = SageMakerEndpoint(
         region=home.settings.aws_region or "us-east-1", name=name, url=home.settings.aws_endpoint_url
     )
