@@ -41,7 +41,6 @@ DEAD_LETTER_CONSUMER = "outbox"
 OPTED_OUT = "opted out"
 
 _LOOK_UP_GRACE_MS = HOUR_MS
-_LIFE_WITHOUT_EXPIRY_MS = 72 * HOUR_MS
 _ATTEMPTS = 5
 
 
@@ -191,7 +190,7 @@ def _told(claim: Claim) -> Claim:
 
 def _why_unwanted(message: Message, *, store: Store, now_ms: int) -> str | None:
     """Return why a message that is still to be sent is not wanted any more, None if it is."""
-    if _life_ends_at_ms(message) <= now_ms:
+    if message.life_ends_at_ms <= now_ms:
         return "life ended"
     challenge = store.challenge(message.challenge_id or "")
     if challenge is None:
@@ -243,7 +242,7 @@ def _later(message: Message, delivery: NotSent, *, now_ms: int, token: str) -> P
     callback = message.kind is MessageKind.CALLBACK
     ceiling_ms = CALLBACK_BACKOFF_MAX_MS if callback else BACKOFF_MAX_MS
     wait_ms = max(delivery.retry_after_ms or 0, backoff_ms(message.attempts, token=token, ceiling_ms=ceiling_ms))
-    due_at_ms = min(now_ms + wait_ms, max(now_ms, _life_ends_at_ms(message)))
+    due_at_ms = min(now_ms + wait_ms, max(now_ms, message.life_ends_at_ms))
     return PutMessage(successor(message, state=MessageState.QUEUED, due_at_ms=due_at_ms, error=delivery.error))
 
 
@@ -269,7 +268,7 @@ def _unknown(claim: Claim, message: Message, error: str, *, now_ms: int, token: 
             return Recorded.RETRY, [_later(message, NotSent(error, retryable=True), now_ms=now_ms, token=token)]
         case OnUnknown.LEAVE:
             return Recorded.UNKNOWN, _leave(message, error, now_ms)
-    if now_ms >= _life_ends_at_ms(message) + _LOOK_UP_GRACE_MS:
+    if now_ms >= message.life_ends_at_ms + _LOOK_UP_GRACE_MS:
         return Recorded.FAILED, _put_away(message, MessageState.FAILED, error, now_ms)
     due_at_ms = now_ms + LOOK_UP_DELAY_MS
     return Recorded.UNKNOWN, [
@@ -279,7 +278,7 @@ def _unknown(claim: Claim, message: Message, error: str, *, now_ms: int, token: 
 
 def _leave(message: Message, error: str, now_ms: int) -> list[Change]:
     """Return the changes that let a message stand as unknown to the end of its life: it is never sent again."""
-    ends_at_ms = _life_ends_at_ms(message)
+    ends_at_ms = message.life_ends_at_ms
     if now_ms >= ends_at_ms:
         return _put_away(message, MessageState.FAILED, error, now_ms)
     return [PutMessage(successor(message, state=MessageState.UNKNOWN, due_at_ms=ends_at_ms, error=error))]
@@ -295,7 +294,3 @@ def _put_away(message: Message, state: MessageState, error: str, now_ms: int) ->
 
 def _dead_letter(key: str, message_id: str, cause: str, now_ms: int) -> AddDeadLetter:
     return AddDeadLetter(DEAD_LETTER_CONSUMER, key, cause, message_id, now_ms)
-
-
-def _life_ends_at_ms(message: Message) -> int:
-    return message.created_at_ms + _LIFE_WITHOUT_EXPIRY_MS if message.expires_at_ms is None else message.expires_at_ms
