@@ -58,10 +58,13 @@ def failed_batches(event: Mapping[str, Any]) -> Iterator[FailedBatch]:
 
 def _read(batch: FailedBatch, settings: Settings) -> Iterator[Mapping[str, Any]]:
     import boto3.session  # noqa: PLC0415  heavy; only what reads pays for it
+    from botocore.config import Config  # noqa: PLC0415
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
+    # What Lambda wrote is asked for as it stands; an emulator's names are shorter than AWS's.
+    config = Config(connect_timeout=2, read_timeout=5, parameter_validation=False)
     session = boto3.session.Session(region_name=settings.aws_region)
-    client = session.client("dynamodbstreams", endpoint_url=settings.aws_endpoint_url)
+    client = session.client("dynamodbstreams", endpoint_url=settings.aws_endpoint_url, config=config)
     try:
         iterator = client.get_shard_iterator(
             StreamArn=batch.stream_arn,
@@ -79,8 +82,9 @@ def _read(batch: FailedBatch, settings: Settings) -> Iterator[Mapping[str, Any]]
             if iterator is None:
                 return
     except ClientError as error:
-        if error.response.get("Error", {}).get("Code") == "TrimmedDataAccessException":
+        code = error.response.get("Error", {}).get("Code", "unknown")
+        if code == "TrimmedDataAccessException":
             return  # older than a day: the sweep's look at pending payments is left
-        raise OperatingError("the stream cannot be read") from None
+        raise OperatingError(f"the stream cannot be read ({code})") from None
     except BotoCoreError as error:
         raise OperatingError(f"the stream cannot be read ({type(error).__name__})") from None

@@ -129,7 +129,7 @@ def _take_failures(event: Mapping[str, Any], home: Home) -> dict[str, Any]:
                     _log.error("stream_gave_up", transaction_id=transaction_id, cause=batch.cause)
                     home.part(local_decider).set_aside(transaction_id, f"stream: {batch.cause}")
         except OperatingError as error:
-            _log.warning("failed_batch_postponed", error=type(error).__name__)
+            _log.warning("failed_batch_postponed", error=type(error).__name__, why=str(error))
             failed.append({"itemIdentifier": batch.message_id})
     return {"batchItemFailures": failed}
 
