@@ -6,12 +6,13 @@
 import time
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import structlog
 
-from cardwatch.domain.errors import OperatingError
-from cardwatch.domain.transaction import Status
+from cardwatch.domain.errors import InvalidInput, OperatingError
+from cardwatch.domain.submission import Submission
+from cardwatch.domain.transaction import Status, TransactionRecord
 from cardwatch.entrypoints.api_terms import PAYMENT, recorded_status, waiting_ms
 from cardwatch.entrypoints.aws.context import remaining_ms
 from cardwatch.entrypoints.aws.proxy import ANY, ApiRequest, ApiResponse, Route, json_response
@@ -19,6 +20,7 @@ from cardwatch.entrypoints.aws.serving import serve
 from cardwatch.entrypoints.problem_details import HttpProblem
 from cardwatch.entrypoints.request_bodies import require_json
 from cardwatch.entrypoints.views import view_transaction
+from cardwatch.ports import Store
 from cardwatch.runtime.aws.home import Home
 from cardwatch.runtime.aws.places import gazetteer_of
 from cardwatch.services.record_transaction import Recorded, Recording, record_transaction
@@ -54,13 +56,7 @@ def _post(home: Home, context: Any, request: ApiRequest) -> ApiResponse:
     submission = PAYMENT.read(request.read_body())
     inline = home.settings.scoring == "inline"
     wait_ms = waiting_ms(request.headers.get("prefer", ""), _INLINE if inline else 0)
-    recorded = record_transaction(
-        submission,
-        store=home.store,
-        gazetteer=home.part(gazetteer_of),
-        randomness=home.randomness,
-        now_ms=home.clock.now_ms(),
-    )
+    recorded = _recorded(home, submission)
     if recorded.recording is not Recording.CONFLICT and recorded.record.status is Status.PENDING and wait_ms:
         if inline:
             recorded = _decided(home, recorded)
@@ -71,6 +67,38 @@ def _post(home: Home, context: Any, request: ApiRequest) -> ApiResponse:
     return json_response(
         view_transaction(recorded.record), status=status, headers={"Location": location} if status != 200 else {}
     )
+
+
+def _recorded(home: Home, submission: Submission) -> Recorded:
+    """Record a payment, first as one whose id is new: nearly all are, and looking first would be a read for each."""
+    record = partial(
+        record_transaction,
+        submission,
+        gazetteer=home.part(gazetteer_of),
+        randomness=home.randomness,
+        now_ms=home.clock.now_ms(),
+    )
+    if submission.transaction_id is None:
+        return record(store=home.store)
+    try:
+        return record(store=cast("Store", _NewAtFirst(home.store)))
+    except InvalidInput:
+        return record(store=home.store)  # the same again is not judged by what its account is by now
+
+
+class _NewAtFirst:
+    """A store that knows no payment when it is asked for the first time; a write finds out."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._asked = False
+
+    def transaction(self, transaction_id: str) -> TransactionRecord | None:
+        asked, self._asked = self._asked, True
+        return self._store.transaction(transaction_id) if asked else None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
 
 
 def _decided(home: Home, recorded: Recorded) -> Recorded:

@@ -7,14 +7,16 @@ stores take everything as one list.
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Final, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 import structlog
 
+from cardwatch.domain.account import Account
 from cardwatch.domain.changes import AddDeadLetter, Change, DecideTransaction, PutState
 from cardwatch.domain.errors import CardwatchError, Contended, StoreCorrupt
 from cardwatch.domain.transaction import Status, TransactionRecord
 from cardwatch.features.event import payment_event
+from cardwatch.ports import Store
 from cardwatch.runtime.aws.home import Home
 from cardwatch.services.score_transaction import Asking, Decided, Judges, give_to_review, score_transaction
 
@@ -118,12 +120,13 @@ class Decider:
     def _decided(self, record: TransactionRecord) -> Decided | None:
         home = self._home
         for _ in range(RACES_MAX):
+            seen = _Seen(home.store)
             decided = score_transaction(
-                record, store=home.store, judges=self._judges, asking=self._asking, now_ms=home.clock.now_ms()
+                record, store=cast("Store", seen), judges=self._judges, asking=self._asking, now_ms=home.clock.now_ms()
             )
             lost = home.store.apply(self._at_once(decided))
             if lost is None:
-                self._count_in_states(record, redelivered=False)
+                self._count_in_states(record, seen.account(record.transaction.user_id), redelivered=False)
                 return decided
             if isinstance(lost, DecideTransaction):
                 return None
@@ -138,13 +141,14 @@ class Decider:
     def _complete(self, record: TransactionRecord) -> None:
         """Count a payment that is decided already in those states which a crash kept from it."""
         if self._steps is not None and record.decision is not None and record.decision.spec_hash is not None:
-            self._count_in_states(record, redelivered=True)
+            account = self._home.store.account(record.transaction.user_id)
+            self._count_in_states(record, account, redelivered=True)
 
-    def _count_in_states(self, record: TransactionRecord, *, redelivered: bool) -> None:
+    def _count_in_states(self, record: TransactionRecord, account: Account | None, *, redelivered: bool) -> None:
         if self._steps is None:
             return
         engine = self._judges.engine
-        event = payment_event(record.transaction, self._home.store.account(record.transaction.user_id))
+        event = payment_event(record.transaction, account)
         for place in engine.keys(event):
 
             def step(blob: bytes | None, place: tuple[str, str] = place) -> bytes:
@@ -168,3 +172,19 @@ class Decider:
         metrics.observe("decision_seconds", (decision.decided_at_ms - record.transaction.received_at_ms) / 1000)
         if decision.score is not None:
             metrics.observe("fraud_score", decision.score)
+
+
+class _Seen:
+    """A store that reads each account once: the states are counted with the account that was decided with."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._accounts: dict[str, Account | None] = {}
+
+    def account(self, user_id: str) -> Account | None:
+        if user_id not in self._accounts:
+            self._accounts[user_id] = self._store.account(user_id)
+        return self._accounts[user_id]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
