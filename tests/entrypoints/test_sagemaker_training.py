@@ -13,6 +13,8 @@ from cardwatch.entrypoints.sagemaker.training import read_hyperparameters
 from cardwatch.learning.simulate.population import PopulationSpec, simulate_population
 from cardwatch.models.bundle import CARD_FILE, FACTS_FILE, MODEL_FILE
 
+pytestmark = pytest.mark.slow
+
 
 def laid_out(root: Path, **hyperparameters: str) -> Path:
     """Lay out a job without its data; returns the folder of the channel."""

@@ -18,6 +18,8 @@ from infrastructure.sagemaker.deployment.planning import TAG
 
 from infrastructure import deploy_sagemaker
 
+pytestmark = pytest.mark.slow
+
 ENDPOINT = "fraud-detection-endpoint"
 GIVEN = {
     "AWS_REGION": "us-east-2",

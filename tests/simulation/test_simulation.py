@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from cardwatch.services.reply_turn import Result
 from tests.simulation.dials import Dials
@@ -24,6 +25,18 @@ from tests.simulation.world import World
 
 SEEDS, CHALLENGES = 20, 500
 """10,000 in all; each seed follows one of the rules in turn."""
+
+QUICK_SEEDS = 4
+"""Those of `make test`, one for each of the rules; the slow suites run them all."""
+
+
+def seeds(count: int) -> list[ParameterSet]:
+    """Return seeds, of which all but the first few belong to the slow suites."""
+    return [
+        pytest.param(seed, marks=pytest.mark.slow) if seed >= QUICK_SEEDS else pytest.param(seed)
+        for seed in range(count)
+    ]
+
 
 STORMS, CHALLENGES_IN_STORM = 40, 300
 STEPS_BETWEEN_CRASHES = 9
@@ -55,7 +68,7 @@ def totals() -> Iterator[Totals]:
     sys.stdout.write(f"\n{summary(added.counts)}\n{added.took_s:.1f} s\n")
 
 
-@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.parametrize("seed", seeds(SEEDS))
 def test_no_fault_releases_money_asks_twice_or_loses_an_answer(seed: int, totals: Totals) -> None:
     """Every invariant holds at every write, and at the end."""
     world = totals.run(World(seed, challenges=CHALLENGES))
@@ -69,7 +82,7 @@ def test_nothing_gives_way_where_hardly_anything_works(seed: int, totals: Totals
     totals.run(World(seed, challenges=CHALLENGES_IN_STORM, dials=Dials.storm()))
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", seeds(8))
 def test_no_write_relies_on_what_was_true_when_it_was_decided(seed: int, totals: Totals) -> None:
     """Something else is written between reading and writing half of the time, about few telephones."""
     world = totals.run(World(seed, challenges=250, phones=8, dials=Dials(race=0.5)))
