@@ -153,7 +153,7 @@ def play(store: Store, group: tuple[list[list[Change]], str]) -> list[tuple[str,
     return outcomes
 
 
-@pytest.mark.parametrize("backend", sorted(set(BACKENDS) - {"memory"}))
+@pytest.mark.parametrize("backend", ["sqlite"])  # DynamoDB's emulator takes shorter stories: tests/adapters/dynamodb
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(start=st.sampled_from(((), START)), story=st.lists(groups | st.integers(0, 12), min_size=1, max_size=12))
 def test_every_backend_does_as_the_reference(

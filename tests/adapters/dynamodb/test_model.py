@@ -1,4 +1,4 @@
-"""Random lists of changes end on DynamoDB as on the reference: a few here, the whole suite where `slow` tests run."""
+"""Random lists of changes end on DynamoDB as on the reference; shorter and fewer, since its emulator is slow."""
 
 from pathlib import Path
 
