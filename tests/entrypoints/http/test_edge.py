@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from cardwatch.adapters.clock import SeededRandomness
+from cardwatch.entrypoints.api_terms import waiting_ms
 from cardwatch.entrypoints.http import asgi
 from cardwatch.entrypoints.http.edge import Edge, respond
 from cardwatch.entrypoints.http.problems import HttpProblem
-from cardwatch.entrypoints.http.transactions import waiting_ms
 from cardwatch.runtime.telemetry import PrometheusMetrics
 
 SECRET = "0123456789abcdef"

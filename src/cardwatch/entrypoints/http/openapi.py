@@ -14,9 +14,9 @@ from cardwatch.domain.account_submission import AccountSubmission
 from cardwatch.domain.bodies import ID
 from cardwatch.domain.submission import Submission
 from cardwatch.domain.transaction import Status
+from cardwatch.entrypoints.api_terms import CURSOR, LIMIT_DEFAULT, LIMIT_MAX, LabelSubmission
 from cardwatch.entrypoints.http.openapi_refinements import refine
 from cardwatch.entrypoints.http.problems import MEDIA_TYPE, ProblemBody
-from cardwatch.entrypoints.http.transactions import CURSOR, LIMIT_DEFAULT, LIMIT_MAX, LabelSubmission
 from cardwatch.entrypoints.views import AccountPageView, AccountView, ReasonsView, TransactionPageView, TransactionView
 
 _JSON = "application/json"
