@@ -90,19 +90,12 @@ def open_application(settings: Settings) -> Application:
     )
     outbox = Outbox(means, [_guarded(provider, clock), *channels.values()])
     scoring.on_texts = outbox.wake
-    housekeeping = Housekeeping(
-        store=store,
-        writer=writer,
-        checkpointer=store.checkpointer(),
-        clock=clock,
-        retention_days=settings.retention_days,
-    )
     return Application(
         Parts(
             settings=settings,
             store=store,
             reader=reader,
-            housekeeping=housekeeping,
+            housekeeping=_housekeeping(settings, store, writer, clock),
             compiler=FeatureCompiler(judges.engine, settings),
             clock=clock,
             randomness=randomness,
@@ -116,6 +109,16 @@ def open_application(settings: Settings) -> Application:
             provider=provider,
             link_key=link_key(settings),
         )
+    )
+
+
+def _housekeeping(settings: Settings, store: SqliteStore, writer: Writer, clock: Clock) -> Housekeeping:
+    return Housekeeping(
+        store=store,
+        writer=writer,
+        checkpointer=store.checkpointer(),
+        clock=clock,
+        retention_days=settings.retention_days,
     )
 
 
