@@ -20,8 +20,8 @@ from cardwatch.entrypoints.http.edge import respond
 from cardwatch.entrypoints.http.problems import MEDIA_TYPE, problem_body, problem_of
 from cardwatch.entrypoints.http.server import bind, serve
 from cardwatch.runtime.bootstrap import open_application, system_randomness
+from cardwatch.runtime.json_logs import configure_logging
 from cardwatch.runtime.settings import read_settings
-from cardwatch.runtime.telemetry import configure_logging
 
 _decode = msgspec.json.Decoder(Submission).decode
 

@@ -12,7 +12,7 @@ import pytest
 from cardwatch.domain.errors import OperatingError
 from cardwatch.entrypoints.aws.cold_start import use_home
 from cardwatch.runtime.aws.home import Home
-from cardwatch.runtime.aws.telemetry import configure_logging
+from cardwatch.runtime.json_logs import configure_logging
 from cardwatch.runtime.settings import WrongSetting
 from tests.entrypoints.aws.events import FakeContext, body_of, proxy_event, stream_of
 from tests.entrypoints.aws.homes import JSON, Cloud

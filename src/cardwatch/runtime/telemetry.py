@@ -1,11 +1,8 @@
-"""Metrics for Prometheus and JSON logs. Neither ever carries a name, a number, an address or a text of a person."""
+"""Metrics for Prometheus. They never carry a name, a number, an address or a text of a person."""
 
-import logging
-import sys
 from collections.abc import Mapping
-from typing import Any, TextIO, TypeVar
+from typing import Any, TypeVar
 
-import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 
 _COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -20,8 +17,6 @@ _COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 
 MetricOf = TypeVar("MetricOf", Counter, Histogram)
-
-_FRAMES_MAX = 8
 
 _FAST_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
 
@@ -79,54 +74,3 @@ class PrometheusMetrics:
     def exposition(self) -> bytes:
         """Print all metrics in Prometheus' text format."""
         return generate_latest(self.registry)
-
-
-def configure_logging(level: str, stream: TextIO | None = None) -> None:
-    """Write JSON lines, one event each, to standard error (or another stream); what libraries log goes the same way."""
-    target = stream or sys.stderr
-    number = logging.getLevelNamesMapping()[level.upper()]
-    shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _only_the_kind_of_error,
-    ]
-    structlog.configure(
-        processors=[*shared, structlog.processors.JSONRenderer()],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(file=target),
-        cache_logger_on_first_use=False,
-    )
-    handler = logging.StreamHandler(target)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(),
-            ],
-        )
-    )
-    # Libraries are heard from warnings on: below that they may repeat what people sent.
-    logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler], force=True)
-
-
-def _only_the_kind_of_error(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Keep the type and place of an exception; its message may quote what a person sent."""
-    error = event.pop("exc_info", None)
-    if isinstance(error, tuple):
-        error = error[1]
-    if isinstance(error, BaseException):
-        event["error"] = type(error).__name__
-        event["trace"] = _places(error)[-_FRAMES_MAX:]
-    return event
-
-
-def _places(error: BaseException) -> list[str]:
-    places = []
-    trace = error.__traceback__
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        places.append(f"{code.co_filename.rpartition('cardwatch/')[2]}:{trace.tb_lineno} {code.co_name}")
-        trace = trace.tb_next
-    return places

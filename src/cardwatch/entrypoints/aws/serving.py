@@ -1,5 +1,6 @@
 """What every request to the API passes, whichever function serves it: its id, its key, its route, its answer."""
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -20,7 +21,7 @@ from cardwatch.entrypoints.aws.proxy import (
 from cardwatch.entrypoints.problem_details import HttpProblem, problem_of
 from cardwatch.runtime.aws.home import Home
 from cardwatch.runtime.aws.invocation import invocation
-from cardwatch.runtime.aws.telemetry import configure_logging
+from cardwatch.runtime.json_logs import configure_logging
 from cardwatch.runtime.settings import Settings
 
 KEYLESS = ("/webhook/", "/answer/", "/healthz/")
@@ -36,7 +37,7 @@ def serve_event(handle: Handle, event: Event, context: Any) -> dict[str, Any]:
     try:
         home = current_home()
     except CardwatchError as error:
-        configure_logging("info")
+        configure_logging("info", sys.stdout)
         # The sentence of a wrong setting names the setting, never its value; what AWS said is a code.
         _log.error("home_not_made", error=type(error).__name__, why=str(error))
         request = read_event(event)

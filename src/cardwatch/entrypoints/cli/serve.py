@@ -12,8 +12,8 @@ from cardwatch.domain.errors import CardwatchError
 from cardwatch.entrypoints.cli.options import DataDir, settings_for
 from cardwatch.entrypoints.cli.output import console, notes
 from cardwatch.runtime.bootstrap import open_application, system_randomness
+from cardwatch.runtime.json_logs import configure_logging
 from cardwatch.runtime.settings import Settings
-from cardwatch.runtime.telemetry import configure_logging
 
 if TYPE_CHECKING:
     from cardwatch.entrypoints.http.app import BackgroundTask

@@ -13,8 +13,8 @@ from cardwatch.entrypoints.cli.client import Client
 from cardwatch.entrypoints.cli.output import console
 from cardwatch.entrypoints.cli.serve import listen
 from cardwatch.runtime.bootstrap import open_application, system_randomness
+from cardwatch.runtime.json_logs import configure_logging
 from cardwatch.runtime.settings import Settings
-from cardwatch.runtime.telemetry import configure_logging
 
 _WAIT_S = 10.0
 _PANEL_WIDTH = 72

@@ -23,7 +23,7 @@ from cardwatch.entrypoints.sagemaker.invocations import BODY_BYTES_MAX, TOO_LARG
 from cardwatch.features.engine import default_engine
 from cardwatch.ports import Scorer
 from cardwatch.runtime.bootstrap import open_model
-from cardwatch.runtime.telemetry import configure_logging
+from cardwatch.runtime.json_logs import configure_logging
 
 KEEP_ALIVE_S = 75
 """How long an idle connection stays open: longer than a proxy keeps one, else it may send into a closing one."""

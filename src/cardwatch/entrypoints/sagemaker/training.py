@@ -23,7 +23,7 @@ from cardwatch.learning.running import Running
 from cardwatch.learning.train import TrainingSpec, train
 from cardwatch.models.bundle import Bundle, Costs
 from cardwatch.runtime.bootstrap import open_gazetteer, system_randomness
-from cardwatch.runtime.telemetry import configure_logging
+from cardwatch.runtime.json_logs import configure_logging
 
 CHANNEL = "train"
 

@@ -1,5 +1,6 @@
 """Puts a home together: settings from the environment and from secrets, read once and again when they have aged."""
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TextIO
 
@@ -10,7 +11,8 @@ from cardwatch.domain.errors import OperatingError
 from cardwatch.ports import Clock
 from cardwatch.runtime.aws.following import follow_of
 from cardwatch.runtime.aws.home import Home, World
-from cardwatch.runtime.aws.telemetry import EmfMetrics, configure_logging
+from cardwatch.runtime.aws.telemetry import EmfMetrics
+from cardwatch.runtime.json_logs import configure_logging
 from cardwatch.runtime.settings import TABLE, Settings, WrongSetting, read_settings
 
 SECRETS_LIFE_MS: Final = 300_000
@@ -58,7 +60,7 @@ class Composition:
     def _begin(self) -> Home:
         self._secrets = self._read_secrets()
         settings = self._settings()
-        configure_logging(settings.log_level)
+        configure_logging(settings.log_level, sys.stdout)
         self._world = self._world or self._open_world(settings)
         self._read_at_ms = self._world.clock.now_ms()
         self._home = make_home(settings, self._world)
